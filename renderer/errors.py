@@ -1,0 +1,73 @@
+"""What can go wrong in a way that a person can mend.
+
+    StoryboardError             anything an author, or whoever runs the machine, can put right (exit code 2)
+    ├── AuthoringError          a file that a person wrote: every problem in it, each with its place
+    ├── ModelError              weights that are missing, incomplete or of another kind
+    ├── LoraError               a LoRA file that is missing, damaged, foreign, or would run code
+    ├── RunFolderError          a run folder that is busy, unwritable, full, or made by a newer version
+    └── PictureError            a picture file that does not carry what was asked of it
+
+Everything else that is raised is a fault of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class StoryboardError(Exception):
+    """Something that a person can mend; the message says where, what, and what to do."""
+
+
+class ModelError(StoryboardError):
+    """Weights are missing, incomplete, or not what the story asks for."""
+
+
+class LoraError(StoryboardError):
+    """A LoRA file is missing, damaged, of a foreign kind, or would run code when read."""
+
+
+class RunFolderError(StoryboardError):
+    """The run folder can't be used: another process has it, it is unwritable or full, or a newer version made it."""
+
+
+class PictureError(StoryboardError):
+    """A picture file does not carry what was asked of it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong in an authored file. `line` and `column` count from 1; `where` is a path such as `scenes[2].seed`."""
+
+    file: Path
+    line: int
+    column: int
+    where: str
+    what: str
+    todo: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}:"
+        return " ".join(part for part in (place, f"{self.where}:" if self.where else "", self.what, self.todo) if part)
+
+
+class AuthoringError(StoryboardError):
+    """All the problems of an authored file at once, in the order in which they stand in it."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`Did you mean "sofa"?` when a known word is close to this one, else the known words (at most twelve), else ''."""
+    words = sorted(set(known))
+    folded = {candidate.casefold(): candidate for candidate in words}
+    close = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    if close:
+        return f'Did you mean "{folded[close[0]]}"?'
+    shown = ", ".join(words[:12]) + (", …" if len(words) > 12 else "")
+    return f"Known: {shown}." if words else ""

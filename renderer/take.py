@@ -1,0 +1,159 @@
+"""One picture to paint: what the author asks for, the key that names it, and what comes back when it is painted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from renderer.kolors.card import Precision, Sampler
+
+RECORD_VERSION = 1
+"""Version of the canonical record. A new optional field doesn't change it: absent fields leave old keys as they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeLora:
+    """A LoRA that a take is painted with.
+
+    `strength` 1.0 is exactly as trained. `alpha` and `rank` complete a file that doesn't state them (DiffSynth 1.x
+    `.ckpt`); `diffsynth_alpha` is DiffSynth 1.x's own `lora_alpha`, W += lora_alpha·BA. `path` is where the file lies
+    on this machine (None: not here); it and `name` are not part of the key, the content's `sha256` is.
+    """
+
+    name: str
+    sha256: str
+    strength: float = 1.0
+    alpha: float | None = None
+    rank: int | None = None
+    diffsynth_alpha: float | None = None
+    path: Path | None = field(default=None, compare=False)
+
+    def record(self) -> dict[str, Any]:
+        """The part of this LoRA that decides the picture; scale fields only where they are authored."""
+        extra = {"alpha": self.alpha, "diffsynth_alpha": self.diffsynth_alpha, "rank": self.rank}
+        return {"sha256": self.sha256, "strength": float(self.strength)} | {
+            name: value for name, value in extra.items() if value is not None
+        }
+
+
+@dataclass(frozen=True)
+class Take:
+    """One picture to paint, fully resolved.
+
+    `width` and `height` in pixels; `guidance` is the classifier-free guidance scale (1.0: no negative is used);
+    `seed` 0 … 2^32-1; `model` is an edition such as `kolors-mini@1`; `precision` and `strict` only where authored.
+    """
+
+    scene: str
+    seed: int
+    prompt: str
+    negative: str
+    width: int
+    height: int
+    steps: int
+    guidance: float
+    sampler: Sampler
+    model: str
+    loras: tuple[TakeLora, ...] = ()
+    precision: Precision | None = None
+    strict: bool = False
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What the author asked for, as JSON values: the content of the key. Names of scenes and files are not in it."""
+        record: dict[str, Any] = {
+            "guidance": float(self.guidance),
+            "height": self.height,
+            "loras": [lora.record() for lora in self.loras],
+            "model": self.model,
+            "negative": self.negative,
+            "prompt": self.prompt,
+            "record": RECORD_VERSION,
+            "sampler": self.sampler,
+            "seed": self.seed,
+            "steps": self.steps,
+            "width": self.width,
+        }
+        if self.precision is not None:
+            record["precision"] = self.precision
+        if self.strict:
+            record["reproducible"] = "strict"
+        return record
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 (64 hex digits) of the canonical record."""
+        return key_of(self.record)
+
+
+def canonical_json(record: dict[str, Any]) -> str:
+    """The one way to write a record: sorted keys, no spaces, UTF-8 text as it is, shortest floats, no NaN."""
+    return json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def key_of(record: dict[str, Any]) -> str:
+    """sha256 (64 hex digits) of a canonical record."""
+    return hashlib.sha256(canonical_json(record).encode("utf-8")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What happened to be so when a picture was painted; recorded, never part of the key.
+
+    `seconds` is this picture's share of the time that its batch took, `batch` the number of takes painted together,
+    `machine` a short digest that tells machines apart without naming them, `painted_at` ISO 8601 in UTC.
+    """
+
+    device: str
+    dtype: str
+    batch: int
+    seconds: float
+    machine: str = ""
+    painted_at: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """A finished picture: `pixels` is uint8 [height, width, 3], RGB."""
+
+    take: Take
+    pixels: NDArray[np.uint8]
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A take that could not be painted, and why, in words for the author."""
+
+    take: Take
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the painter is: `done` of `total` units of the stage (steps of a batch while denoising), for `takes` takes."""
+
+    stage: Literal["loading", "encoding", "denoising", "decoding"]
+    done: int
+    total: int
+    takes: int
+
+
+class Painter(Protocol):
+    """What `paint.py` sees of a pipeline."""
+
+    def paint(self, takes: Sequence[Take], progress: Callable[[Progress], None]) -> Iterator[Painted | Failed]:
+        """Each take's picture or failure, as soon as it is ready, in any order.
+
+        Raises ModelError or LoraError before the first picture when weights or LoRA files can't be used.
+        """
+        ...
