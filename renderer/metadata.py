@@ -1,0 +1,183 @@
+"""What each picture carries inside: the exact record, the infotext that other programs read, and the mark of AI origin."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import quoteattr
+
+from renderer.errors import PictureError
+from renderer.take import Take, canonical_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RECORD_TEXT = "storyboard"
+INFOTEXT = "parameters"
+XMP_TEXT = "XML:com.adobe.xmp"
+NEGATIVE = "Negative prompt:"
+GUARD = "\u200b"
+"""Zero-width space before a prompt that begins with `Negative prompt:`, so that readers don't take it for one."""
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+"""IPTC Digital Source Type of pictures made by a trained model."""
+
+SAMPLER_NAMES = {"ddim": "DDIM", "euler": "Euler", "dpm++2m": "DPM++ 2M", "unipc": "UniPC", "lcm": "LCM"}
+"""Samplers as A1111's infotext names them."""
+
+_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about=""
+    xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+    xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+    Iptc4xmpExt:DigitalSourceType="{source_type}"
+    xmp:CreatorTool={tool}/>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>"""
+
+
+@dataclass(frozen=True, slots=True)
+class Infotext:
+    """An A1111 infotext taken apart; `settings` in the order of the text, `loras` as name → strength."""
+
+    prompt: str
+    negative: str
+    settings: dict[str, str]
+    loras: dict[str, float]
+
+
+def version() -> str:
+    """The version of this package, or `unknown` where it runs without being installed."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("kolors-storyboard")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def encode_png(take: Take, pixels: NDArray[np.uint8], model_hash: str = "") -> bytes:
+    """The whole PNG file of a picture: `pixels` uint8 [height, width, 3], and inside it everything that was asked for."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    texts = PngInfo()
+    texts.add_text(INFOTEXT, write_infotext(take, model_hash))
+    texts.add_itxt(RECORD_TEXT, canonical_json(take.record))
+    texts.add_itxt(XMP_TEXT, _XMP.format(source_type=SOURCE_TYPE, tool=quoteattr(f"kolors-storyboard {version()}")))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", pnginfo=texts, compress_level=4)
+    return buffer.getvalue()
+
+
+def read_texts(picture: Path) -> dict[str, str]:
+    """The text entries of a picture that opens and decodes completely. Raises PictureError for any other file."""
+    from PIL import Image
+
+    try:
+        with Image.open(picture) as image:
+            image.load()
+            texts = {str(key): value for key, value in getattr(image, "text", {}).items() if isinstance(value, str)}
+            comment = image.getexif().get_ifd(0x8769).get(0x9286)
+    except FileNotFoundError:
+        raise PictureError(f"{picture}: there is no such file.") from None
+    except Exception as error:  # Pillow raises many kinds for damaged files, and none of them is a fault of ours
+        raise PictureError(f"{picture}: not a whole picture ({error}).") from error
+    if isinstance(comment, bytes) and INFOTEXT not in texts:
+        texts[INFOTEXT] = _user_comment(comment)
+    return texts
+
+
+def read_record(picture: Path) -> dict[str, Any]:
+    """The exact record inside a picture that this renderer painted. Raises PictureError where there is none."""
+    text = read_texts(picture).get(RECORD_TEXT)
+    if text is None:
+        raise PictureError(f"{picture}: carries no storyboard record; another program made or rewrote it.")
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        raise PictureError(f"{picture}: its storyboard record is damaged ({error}).") from error
+    if not isinstance(record, dict) or "prompt" not in record:
+        raise PictureError(f"{picture}: its storyboard record is of an unknown kind.")
+    return record
+
+
+def write_infotext(take: Take, model_hash: str = "") -> str:
+    """The take as A1111 writes it: prompt, `Negative prompt:` line where there is one, and a line of settings."""
+    name, _, edition = take.model.partition("@")
+    settings = {
+        "Steps": str(take.steps),
+        "Sampler": SAMPLER_NAMES[take.sampler],
+        "CFG scale": f"{take.guidance:g}",
+        "Seed": str(take.seed),
+        "Size": f"{take.width}x{take.height}",
+        "Model hash": model_hash or edition,
+        "Model": name,
+        "RNG": "CPU",
+    }
+    if take.loras:
+        settings["Lora hashes"] = ", ".join(f"{lora.name}: {lora.sha256[:10]}" for lora in take.loras)
+    settings["Version"] = f"kolors-storyboard {version()}"
+    tags = "".join(f" <lora:{lora.name}:{lora.strength:g}>" for lora in take.loras)
+    lines = [_one_block(take.prompt) + tags]
+    if take.negative:
+        lines.append(f"{NEGATIVE} {_one_block(take.negative, first=False)}")
+    lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items()))
+    return "\n".join(lines)
+
+
+def parse_infotext(text: str) -> Infotext:
+    """An infotext taken apart, ours or A1111's; a last line with fewer than three settings belongs to the prompt."""
+    body, _, last = text.rpartition("\n")
+    settings = {key.strip(): _unquoted(value) for key, value in _SETTING.findall(last)}
+    if len(settings) < 3:
+        body, settings = text, {}
+    prompt, negative = body, ""
+    found = re.search(rf"(?:^|\n){NEGATIVE} ?", body)
+    if found:
+        prompt, negative = body[: found.start()], body[found.end() :]
+    loras: dict[str, float] = {}
+    while tag := _LORA.search(prompt):
+        loras[tag["name"]] = float(tag["strength"])
+        prompt = prompt[: tag.start()]
+    loras = dict(reversed(loras.items()))
+    return Infotext(prompt.removeprefix(GUARD), negative, settings, loras)
+
+
+_SETTING = re.compile(r'\s*([\w][\w \-/]*):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+_LORA = re.compile(r" ?<lora:(?P<name>[^:<>\n]+):(?P<strength>-?[\d.]+(?:e[-+]?\d+)?)>$")
+
+
+def _one_block(text: str, first: bool = True) -> str:
+    """`text` so that no line of it reads as the beginning of the negative prompt."""
+    joined = re.sub(rf"\n\s*(?={NEGATIVE})", " ", text)
+    return GUARD + joined if first and joined.lstrip().startswith(NEGATIVE) else joined
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if re.search(r'[,:\n"]', value) else value
+
+
+def _unquoted(value: str) -> str:
+    if value.startswith('"') and value.endswith('"') and len(value) > 1:
+        try:
+            return str(json.loads(value))
+        except ValueError:
+            return value
+    return value.strip()
+
+
+def _user_comment(raw: bytes) -> str:
+    """EXIF UserComment: eight bytes of encoding, then the text (A1111 writes UNICODE, which is UTF-16 there)."""
+    code, body = raw[:8], raw[8:]
+    if code.startswith(b"UNICODE"):
+        return body.decode("utf-16-be" if body[:1] == b"\0" else "utf-16-le", errors="replace")
+    return body.decode("utf-8", errors="replace")

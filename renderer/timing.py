@@ -1,0 +1,65 @@
+"""How long a take takes on this machine, learned from the takes it has painted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+
+from platformdirs import user_cache_path
+
+from renderer.files import write_atomically
+from renderer.take import Painted, Take
+
+KEPT = 50
+"""Rates kept per model; the median of them is the estimate."""
+
+
+def machine() -> str:
+    """Twelve hex digits that tell this machine from others without naming it."""
+    return hashlib.sha256(f"{platform.node()}-{uuid.getnode()}".encode()).hexdigest()[:12]
+
+
+def work(take: Take) -> float:
+    """The size of a take's job in step-megapixels, twice that where a negative is painted along."""
+    return take.steps * take.width * take.height / 1e6 * (1 if take.guidance == 1 else 2)
+
+
+def estimate(takes: Iterable[Take]) -> float | None:
+    """Seconds that these takes will take here; None where a model among them was never painted with here."""
+    rates = _read()
+    seconds = 0.0
+    for take in takes:
+        known = rates.get(take.model)
+        if not known:
+            return None
+        seconds += work(take) * median(known)
+    return seconds
+
+
+def learn(painted: Iterable[Painted]) -> None:
+    """Remember how long these takes took. A cache folder that can't be written is no reason to fail."""
+    rates = _read()
+    for each in painted:
+        rates.setdefault(each.take.model, []).append(each.provenance.seconds / work(each.take))
+    text = json.dumps({model: known[-KEPT:] for model, known in rates.items()})
+    with suppress(OSError):
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(_file(), text.encode())
+
+
+def _file() -> Path:
+    return user_cache_path("kolors-storyboard", appauthor=False) / "timings.json"
+
+
+def _read() -> dict[str, list[float]]:
+    try:
+        rates = json.loads(_file().read_text(encoding="utf-8"))
+        return {str(model): [float(rate) for rate in known] for model, known in rates.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
