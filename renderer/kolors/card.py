@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,12 @@ from typing import Literal
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from renderer.errors import ModelError
+from renderer.errors import ModelError, did_you_mean
+from renderer.files import write_atomically
+from renderer.kolors.layout import digest_of, file_hashes, used_files
+from renderer.kolors.layout import missing_parts as missing_parts
+
+log = logging.getLogger(__name__)
 
 Sampler = Literal["ddim", "euler", "dpm++2m", "unipc", "lcm"]
 SAMPLERS: tuple[Sampler, ...] = ("ddim", "euler", "dpm++2m", "unipc", "lcm")
@@ -23,7 +29,10 @@ BUNDLED = Path(__file__).resolve().parent.parent / "miniature" / "weights"
 
 
 class ModelCard(BaseModel):
-    """What a storyboard needs to know of a model without loading it. Sizes in pixels, width first."""
+    """What a storyboard needs to know of a model without loading it. Sizes in pixels, width first.
+
+    `digest` names the weights' content, `files` the sha256 of each used file; both are written at first use.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
@@ -41,6 +50,7 @@ class ModelCard(BaseModel):
     sampler: Sampler
     text_length: int
     digest: str = ""
+    files: dict[str, str] = {}
 
 
 KOLORS = ModelCard(
@@ -67,7 +77,7 @@ def model_folders() -> tuple[Path, ...]:
 
 
 def find_model(name: str, beside: Path | None = None, folders: Sequence[Path] | None = None) -> Path | None:
-    """The folder of a model given by name or by path (relative to `beside`), or None where it is not on this machine."""
+    """The folder of a model given by name or by path (relative to `beside`); None where it is not on this machine."""
     if "/" in name or "\\" in name or name.startswith("."):
         folder = (beside or Path()) / name
         return folder if folder.is_dir() else None
@@ -86,3 +96,71 @@ def read_card(folder: Path) -> ModelCard:
         return ModelCard.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, ValidationError) as error:
         raise ModelError(f"{file}: not a model card: {error}") from error
+
+
+def write_card(folder: Path, card: ModelCard) -> None:
+    """Writes the card into its folder, whole or not at all. Raises OSError."""
+    content = json.dumps(card.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+    write_atomically(folder / CARD_FILE, content.encode("utf-8"))
+
+
+def edition_of(folder: Path) -> str:
+    """The edition that names a model in keys: its card's own, else `kolors@` and 12 hex digits of the weights' digest.
+
+    The same weights have the same edition in any folder on any machine. The digest is computed once, at first use (a
+    minute for Kolors' 18 GB), and again when a weight file is newer than the card. Raises ModelError.
+    """
+    card = read_card(folder)
+    if card.edition:
+        return card.edition
+    if not card.digest or _outdated(folder):
+        card = _with_digest(folder, card)
+    return f"{KOLORS.name}@{card.digest[:12]}"
+
+
+def require_model(
+    name: str, beside: Path | None = None, folders: Sequence[Path] | None = None
+) -> tuple[Path, ModelCard]:
+    """The folder and card of a whole model, by name or path. Raises ModelError that says what to run."""
+    folder = find_model(name, beside, folders)
+    if folder is None:
+        known = model_names(folders)
+        raise ModelError(f'The model "{name}" is not on this machine. {did_you_mean(name, known)} {_todo(name)}')
+    problems = missing_parts(folder)
+    if problems:
+        shown = "\n".join(f"  {problem}" for problem in problems[:8])
+        more = f"\n  … and {len(problems) - 8} more" if len(problems) > 8 else ""
+        raise ModelError(f'The model "{name}" in {folder} is not whole:\n{shown}{more}\n{_todo(name)}')
+    return folder, read_card(folder)
+
+
+def model_names(folders: Sequence[Path] | None = None) -> list[str]:
+    """The names of the models on this machine, sorted; a folder is one when it has a card or a UNet's configuration."""
+    parents = [parent for parent in (model_folders() if folders is None else folders) if parent.is_dir()]
+    found = (folder for parent in parents for folder in parent.iterdir())
+    return sorted({it.name for it in found if (it / CARD_FILE).is_file() or (it / "unet" / "config.json").is_file()})
+
+
+def _todo(name: str) -> str:
+    if (BUNDLED / name).is_dir():
+        return "It belongs to this package: install the package again."
+    return "Run: storyboard models pull kolors"
+
+
+def _outdated(folder: Path) -> bool:
+    written = (folder / CARD_FILE).stat().st_mtime_ns
+    return any(not file.is_file() or file.stat().st_mtime_ns > written for file in used_files(folder))
+
+
+def _with_digest(folder: Path, card: ModelCard) -> ModelCard:
+    problems = missing_parts(folder)
+    if problems:
+        raise ModelError(f"{folder} is not a whole model: {'; '.join(problems[:3])}. {_todo(folder.name)}")
+    log.info("hashing the weights in %s: once, at first use", folder)
+    hashes = file_hashes(folder)
+    card = card.model_copy(update={"digest": digest_of(hashes), "files": hashes})
+    try:
+        write_card(folder, card)
+    except OSError as error:
+        log.warning("%s can't be written (%s): the weights are hashed anew at each use", folder / CARD_FILE, error)
+    return card
