@@ -40,7 +40,7 @@ class PictureError(StoryboardError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong in an authored file. `line` and `column` count from 1; `where` is a path such as `scenes[2].seed`."""
+    """One thing wrong in an authored file. `line` and `column` count from 1; `where` is like `scenes[2].seed`."""
 
     file: Path
     line: int

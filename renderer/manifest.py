@@ -5,15 +5,22 @@ It holds enough to rebuild grid and sheet, to verify pictures, and to tell why a
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from renderer.errors import RunFolderError
+from renderer.files import write_atomically
 from renderer.prompts import Part
 from renderer.take import Provenance
 
 MANIFEST_FORMAT = 1
 MANIFEST_FILE = "manifest.json"
+JOURNAL_FILE = "manifest.journal"
+"""A line for each picture or failure since the manifest was written; a kill loses at most the line in hand."""
 
 
 class _Record(BaseModel):
@@ -21,7 +28,7 @@ class _Record(BaseModel):
 
 
 class PictureRecord(_Record):
-    """A picture that was painted: its file (relative to the run folder) and content, what was asked for, what was so."""
+    """A picture that was painted: its file (relative to the run folder), what was asked for, and what was so."""
 
     key: str
     scene: str
@@ -46,7 +53,10 @@ class TakeEntry(_Record):
 
 
 class SceneEntry(_Record):
-    """A scene of the story as it stands now. `pick` is the key of the chosen take; `duration` in seconds."""
+    """A scene of the story as it stands now. `pick` is the key of the chosen take; `duration` in seconds.
+
+    `extra_seeds` were asked for with `--more` and stand in no file; they last until the author edits the scene's seeds.
+    """
 
     id: str
     template: str
@@ -59,15 +69,16 @@ class SceneEntry(_Record):
     note: str = ""
     duration: float | None = None
     takes: tuple[TakeEntry, ...]
+    extra_seeds: tuple[int, ...] = ()
 
 
 class GridStyle(_Record):
     """How the grid is laid out: `columns`, the longer side of a `cell` and the `gutter` in pixels, `rows` a page."""
 
-    columns: int = 2
-    cell: int = 512
-    gutter: int = 16
-    rows: int = 8
+    columns: int = Field(default=2, ge=1, le=64)
+    cell: int = Field(default=512, ge=1, le=4096)
+    gutter: int = Field(default=16, ge=0, le=256)
+    rows: int = Field(default=8, ge=1, le=1024)
     captions: bool = True
 
 
@@ -83,9 +94,63 @@ class Manifest(_Record):
     scenes: tuple[SceneEntry, ...]
     pictures: dict[str, PictureRecord] = {}
     failures: dict[str, str] = {}
+    grid_digest: str = ""
     updated_at: str = ""
 
     def shown(self, scene: SceneEntry) -> TakeEntry | None:
         """The take that stands for a scene: its pick if that is painted, else its first painted take, else None."""
         painted = [take for take in scene.takes if take.key in self.pictures]
         return next((take for take in painted if take.key == scene.pick), painted[0] if painted else None)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The record of a run folder with its journal merged in, or None where there is none or it is damaged.
+
+    A damaged manifest is no loss: pictures carry their own records and are found again. Raises RunFolderError for a
+    folder that a newer version made.
+    """
+    try:
+        content = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        made_by = content.get("format") if isinstance(content, dict) else None
+        if isinstance(made_by, int) and made_by > MANIFEST_FORMAT:
+            raise RunFolderError(
+                f"{folder}: a newer version of the renderer made this folder (format {made_by}, this one reads "
+                f"{MANIFEST_FORMAT}). Update with `pip install -U kolors-storyboard`, or render with --out DIR."
+            )
+        manifest = Manifest.model_validate(content)
+    except (OSError, ValueError):
+        return None
+    noted, failures = read_journal(folder)
+    pictures = manifest.pictures | noted
+    failures = {key: why for key, why in (manifest.failures | failures).items() if key not in noted}
+    return manifest.model_copy(update={"pictures": pictures, "failures": failures})
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """The manifest as the folder's record, atomically; the journal, now part of it, ends. Raises OSError."""
+    write_atomically(folder / MANIFEST_FILE, manifest.model_dump_json(indent=1).encode())
+    (folder / JOURNAL_FILE).unlink(missing_ok=True)
+
+
+def note_in_journal(folder: Path, entry: PictureRecord | tuple[str, str]) -> None:
+    """A painted picture, or a failure (key, reason), on record at once without writing the whole manifest."""
+    line = entry.model_dump_json() if isinstance(entry, PictureRecord) else json.dumps(entry, ensure_ascii=False)
+    with (folder / JOURNAL_FILE).open("ab") as journal:
+        journal.write(line.encode() + b"\n")
+
+
+def read_journal(folder: Path) -> tuple[dict[str, PictureRecord], dict[str, str]]:
+    """Pictures and failures noted since the manifest was written. Lines torn by a kill are passed over."""
+    pictures: dict[str, PictureRecord] = {}
+    failures: dict[str, str] = {}
+    with suppress(FileNotFoundError):
+        for line in (folder / JOURNAL_FILE).read_bytes().splitlines():
+            with suppress(ValueError, ValidationError, TypeError):
+                entry = json.loads(line)
+                if isinstance(entry, list):
+                    failures[str(entry[0])] = str(entry[1])
+                else:
+                    picture = PictureRecord.model_validate(entry)
+                    pictures[picture.key] = picture
+                    failures.pop(picture.key, None)
+    return pictures, failures

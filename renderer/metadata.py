@@ -1,4 +1,4 @@
-"""What each picture carries inside: the exact record, the infotext that other programs read, and the mark of AI origin."""
+"""What each picture carries inside: the exact record, the infotext that other programs read, the mark of AI origin."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def version() -> str:
 
 
 def encode_png(take: Take, pixels: NDArray[np.uint8], model_hash: str = "") -> bytes:
-    """The whole PNG file of a picture: `pixels` uint8 [height, width, 3], and inside it everything that was asked for."""
+    """The whole PNG file of a picture: `pixels` uint8 [height, width, 3], with all that was asked for inside."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
@@ -176,8 +176,12 @@ def _unquoted(value: str) -> str:
 
 
 def _user_comment(raw: bytes) -> str:
-    """EXIF UserComment: eight bytes of encoding, then the text (A1111 writes UNICODE, which is UTF-16 there)."""
+    """EXIF UserComment: eight bytes of encoding, then the text.
+
+    UNICODE means UTF-16: A1111 writes it big-endian, others little-endian; ASCII letters put zeros on one side.
+    """
     code, body = raw[:8], raw[8:]
     if code.startswith(b"UNICODE"):
-        return body.decode("utf-16-be" if body[:1] == b"\0" else "utf-16-le", errors="replace")
+        little = body[1::2].count(0) > body[0::2].count(0)
+        return body.decode("utf-16-le" if little else "utf-16-be", errors="replace")
     return body.decode("utf-8", errors="replace")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RECORD_VERSION = 1
-"""Version of the canonical record. A new optional field doesn't change it: absent fields leave old keys as they were."""
+"""Version of the canonical record. New optional fields don't change it: absent, they leave old keys as they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Take:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What the author asked for, as JSON values: the content of the key. Names of scenes and files are not in it."""
+        """What the author asked for, as JSON values: the content of the key. Names of scenes and files stay out."""
         record: dict[str, Any] = {
             "guidance": float(self.guidance),
             "height": self.height,
@@ -141,7 +141,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the painter is: `done` of `total` units of the stage (steps of a batch while denoising), for `takes` takes."""
+    """How far the painter is: `done` of `total` units of a stage (steps while denoising), for `takes` takes."""
 
     stage: Literal["loading", "encoding", "denoising", "decoding"]
     done: int

@@ -1,0 +1,338 @@
+"""The commands. The only place that prints or exits: 0 all is well · 1 takes failed · 2 bad input · 130 interrupted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from renderer.errors import AuthoringError, Problem, StoryboardError
+
+if TYPE_CHECKING:
+    from renderer.line import Result
+    from renderer.paint import Observer
+    from renderer.plan import Plan
+
+app = typer.Typer(
+    name="storyboard",
+    help="Write a story as a YAML file, render it with Kolors, review the pictures on one HTML sheet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="The models on this machine: list, pull, verify.", no_args_is_help=True)
+loras_app = typer.Typer(help="LoRA files: list, inspect.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(loras_app, name="loras")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+Story = Annotated[Path, typer.Argument(help="The storyboard file.", metavar="STORY.yaml", show_default=False)]
+Out = Annotated[Path | None, typer.Option("--out", help="The run folder. Default: renders/<story's name>.")]
+Loras = Annotated[list[Path] | None, typer.Option("--loras", help="A folder to look for LoRA files in first.")]
+Templates = Annotated[
+    Path | None, typer.Option("--templates", help="A folder with templates of your own for the sheet.", exists=True)
+]
+Scenes = Annotated[list[str] | None, typer.Option("--scene", help="Only this scene. May be given again.")]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Only takes of this seed. May be given again.")]
+
+
+def main() -> None:
+    """The entry point of the command `storyboard`."""
+    try:
+        app(standalone_mode=False)
+    except AuthoringError as error:
+        _say_problems(error.problems)
+        sys.exit(2)
+    except StoryboardError as error:
+        err.print(f"[bold red]error:[/] {_escaped(str(error))}")
+        sys.exit(2)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("Interrupted.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        # Wrong usage of the command itself (click's own errors know how to show themselves).
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            sys.exit(2)
+        raise
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+) -> None:
+    if version:
+        from renderer.metadata import version as installed
+
+        out.print(f"kolors-storyboard {installed()}")
+        raise typer.Exit
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The story's name, or a path ending in .yaml.")],
+    language: Annotated[str, typer.Option(help="Language of the comments and the sheet: zh or en.")] = "en",
+) -> None:
+    """Write a commented story to begin with."""
+    from renderer.files import explained, write_atomically
+    from renderer.scaffold import new_story
+    from renderer.schema import schema_text
+
+    if language not in ("zh", "en"):
+        raise StoryboardError(f'--language {language}: the sheet speaks "zh" and "en".')
+    path = Path(name) if name.endswith((".yaml", ".yml")) else Path("storyboards") / f"{name}.yaml"
+    if path.exists():
+        raise StoryboardError(f"{path}: is there already; a story is never overwritten. Choose another name.")
+    text = new_story(path.stem, language)
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode())
+        schema = path.parent / "storyboard.schema.json"
+        if not schema.exists():
+            write_atomically(schema, schema_text().encode())
+    out.print(f"{path}\nEdit it, then: storyboard render {path} --open", markup=False)
+
+
+@app.command()
+def check(story: Story, loras: Loras = None) -> None:
+    """Say everything that is wrong with a story, each with its place, or that all is well."""
+    from renderer.plan import make_plan
+    from renderer.storyboard import load_storyboard
+
+    plan = make_plan(load_storyboard(story, loras=loras or ()))
+    _say_warnings(plan)
+    scenes = len(plan.storyboard.scenes)
+    out.print(f"{story}: all is well. {_count(scenes, 'scene')}, {_count(len(plan.takes), 'take')}.", markup=False)
+
+
+@app.command()
+def plan(
+    story: Story,
+    out_: Out = None,
+    scene: Scenes = None,
+    seed: Seeds = None,
+    more: Annotated[int, typer.Option(help="As if so many more seeds were asked for.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    loras: Loras = None,
+) -> None:
+    """Say what would be painted and why, how long it will take, and how much disk it needs."""
+    from renderer.plan import make_plan
+    from renderer.storyboard import load_storyboard
+
+    planned = make_plan(load_storyboard(story, loras=loras or ()), out=out_, more=more, more_for=scene or ())
+    if as_json:
+        print(json.dumps(_plan_data(planned), ensure_ascii=False, indent=1))
+        return
+    _say_warnings(planned)
+    _say_plan(planned, scene or [], seed or [])
+
+
+@app.command()
+def render(
+    story: Story,
+    out_: Out = None,
+    scene: Scenes = None,
+    seed: Seeds = None,
+    more: Annotated[int, typer.Option(help="Paint so many more seeds of each scene chosen.", min=0)] = 0,
+    limit: Annotated[int | None, typer.Option(help="Paint at most so many takes now.", min=0)] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the sheet in the browser.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait while another render paints into the folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what goes wrong.")] = False,
+    loras: Loras = None,
+    templates: Templates = None,
+) -> None:
+    """Paint what is not painted yet, and write the grid and the sheet."""
+    from renderer.line import render as render_story
+
+    result = render_story(
+        story,
+        out=out_,
+        scenes=scene or (),
+        seeds=seed or (),
+        more=more,
+        limit=limit,
+        wait=wait,
+        loras=loras or (),
+        templates=templates,
+        observer=_observer(quiet),
+    )
+    _say_result(result, story, quiet)
+    if open_ and not result.outcome.interrupted:
+        _open(result.sheet)
+    if result.outcome.interrupted:
+        raise typer.Exit(130)
+    raise typer.Exit(1 if result.outcome.failed else 0)
+
+
+@app.command()
+def sheet(
+    story: Story,
+    out_: Out = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the sheet in the browser.")] = False,
+    loras: Loras = None,
+    templates: Templates = None,
+) -> None:
+    """Write grid and sheet anew from the pictures that are there, painting nothing."""
+    from renderer.line import rebuild
+
+    result = rebuild(story, out=out_, loras=loras or (), templates=templates)
+    out.print(str(result.sheet), markup=False)
+    if open_:
+        _open(result.sheet)
+
+
+@app.command()
+def inspect(
+    picture: Annotated[Path, typer.Argument(help="A picture that was painted here.", metavar="PICTURE.png")],
+    as_json: Annotated[bool, typer.Option("--json", help="The exact record instead.")] = False,
+) -> None:
+    """Give back, as YAML for a storyboard, the scene that a picture was painted from."""
+    from renderer.inspection import picture_record, scene_yaml
+
+    print(json.dumps(picture_record(picture), ensure_ascii=False, indent=1) if as_json else scene_yaml(picture), end="")
+    if as_json:
+        print()
+
+
+@app.command()
+def schema(
+    to: Annotated[Path | None, typer.Argument(help="Write it to this file instead of the screen.")] = None,
+) -> None:
+    """Write the JSON Schema of storyboard files, for editors that complete and check while one types."""
+    from renderer.files import explained, write_atomically
+    from renderer.schema import schema_text
+
+    if to is None:
+        print(schema_text(), end="")
+        return
+    with explained(to.parent):
+        write_atomically(to, schema_text().encode())
+    out.print(str(to), markup=False)
+
+
+def _observer(quiet: bool) -> Observer:
+    from renderer.progress import Bar, Lines, Silent
+
+    if quiet:
+        return Silent()
+    return Bar(out) if out.is_terminal else Lines(out)
+
+
+def _open(page: Path) -> None:
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        err.print(f"No browser could be opened; the sheet is {page}", markup=False)
+
+
+def _say_result(result: Result, story: Path, quiet: bool) -> None:
+    _say_warnings(result.plan)
+    for failed in result.outcome.failed:
+        err.print(f"failed: {failed.take.scene}, seed {failed.take.seed}: {failed.reason}", style="red", markup=False)
+    if result.outcome.interrupted:
+        err.print(
+            f"Stopped. {_count(len(result.outcome.painted), 'take')} painted and kept, {result.left} left. "
+            f"To go on: storyboard render {story}",
+            markup=False,
+        )
+        return
+    if quiet:
+        return
+    painted, failed = len(result.outcome.painted), len(result.outcome.failed)
+    words = [f"{_count(painted, 'take')} painted" if painted else "Nothing to paint"]
+    words += [f"{failed} failed"] if failed else []
+    words += [f"{result.left} left for later"] if result.left else []
+    out.print(f"{', '.join(words)}.", markup=False)
+    out.print(f"sheet  {result.sheet}", markup=False)
+    for page in result.grid:
+        out.print(f"grid   {page}", markup=False)
+
+
+def _say_plan(planned: Plan, scenes: list[str], seeds: list[int]) -> None:
+    from rich.table import Table
+
+    from renderer.progress import duration
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title, justify in (("scene", "left"), ("seed", "right"), ("", "left"), ("why", "left")):
+        table.add_column(title, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for planned_take in planned.takes:
+        take, reason = planned_take.take, planned_take.reason
+        state = "[yellow]to paint[/]" if reason else "[green]up to date[/]"
+        table.add_row(_escaped(take.scene), str(take.seed), state, _escaped(reason))
+    out.print(table, soft_wrap=False)
+    chosen = planned.select(scenes, seeds)
+    seconds = planned.seconds(chosen)
+    how_long = "time not known on this machine yet" if seconds is None else f"about {duration(seconds)}"
+    size = planned.bytes(chosen) / 1e6
+    total = f"{len(chosen)} of {_count(len(planned.takes), 'take')} to paint with {planned.model}"
+    out.print(f"{total}; {how_long}, {size:.1f} MB." if chosen else "Nothing to paint.", markup=False)
+    if chosen and planned.model_folder is None:
+        err.print(
+            f"The weights of {planned.storyboard.model} are not on this machine: "
+            f"storyboard models pull {planned.storyboard.card.name}",
+            markup=False,
+        )
+
+
+def _plan_data(planned: Plan) -> dict[str, object]:
+    chosen = planned.to_paint
+    return {
+        "story": str(planned.storyboard.path),
+        "folder": str(planned.folder),
+        "model": planned.model,
+        "weights_here": planned.model_folder is not None,
+        "takes": [
+            {
+                "scene": each.take.scene,
+                "seed": each.take.seed,
+                "key": each.take.key,
+                "to_paint": bool(each.reason),
+                "reason": each.reason,
+                "record": each.take.record,
+            }
+            for each in planned.takes
+        ],
+        "to_paint": len(chosen),
+        "seconds": planned.seconds(chosen),
+        "bytes": planned.bytes(chosen),
+        "warnings": [str(problem) for problem in planned.warnings],
+    }
+
+
+def _say_warnings(planned: Plan) -> None:
+    for problem in planned.warnings:
+        err.print(f"[yellow]warning:[/] {_escaped(str(problem))}")
+
+
+def _say_problems(problems: tuple[Problem, ...]) -> None:
+    for problem in problems:
+        err.print(str(problem), markup=False)
+    err.print(f"{_count(len(problems), 'problem')}; nothing was painted.", style="red", markup=False)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _refuse(words: str) -> NoReturn:
+    raise StoryboardError(words)

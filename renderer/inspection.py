@@ -1,0 +1,89 @@
+"""From a picture back to the scene: what was asked for, as YAML that a storyboard takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from renderer.errors import PictureError
+from renderer.inventory import KEY_DIGITS
+from renderer.metadata import INFOTEXT, RECORD_TEXT, SAMPLER_NAMES, Infotext, parse_infotext, read_record, read_texts
+from renderer.take import key_of
+
+
+def picture_record(picture: Path) -> dict[str, Any]:
+    """The exact record inside a picture, or what its infotext says where another program made it.
+
+    Raises PictureError for files that are no picture and pictures that carry neither.
+    """
+    texts = read_texts(picture)
+    if RECORD_TEXT in texts:
+        return read_record(picture)
+    if INFOTEXT in texts:
+        return _from_infotext(parse_infotext(texts[INFOTEXT]))
+    raise PictureError(f"{picture}: carries neither a storyboard record nor an infotext; it can't be told what made it.")
+
+
+def scene_yaml(picture: Path) -> str:
+    """A small storyboard, as YAML text, that asks for this picture again."""
+    import yaml
+
+    record = picture_record(picture)
+    board: dict[str, Any] = {}
+    if record.get("model"):
+        board["model"] = str(record["model"]).partition("@")[0]
+    if "width" in record:
+        board["size"] = f"{record['width']}x{record['height']}"
+    board |= {name: record[name] for name in ("steps", "guidance", "sampler", "precision", "reproducible") if name in record}
+    # What the record holds is final text: its braces are literal.
+    scene: dict[str, Any] = {"id": _scene_name(picture, record), "prompt": _literal(record["prompt"])}
+    if record.get("negative"):
+        scene["negative"] = _literal(record["negative"])
+    if "seed" in record:
+        scene["seed"] = record["seed"]
+    board["scenes"] = [scene]
+    text = str(yaml.safe_dump(board, allow_unicode=True, sort_keys=False, width=100))
+    return _lora_comment(picture, record) + text
+
+
+def _lora_comment(picture: Path, record: dict[str, Any]) -> str:
+    """LoRAs as a comment: the record knows their contents, only the infotext knows what they were called."""
+    if not record.get("loras"):
+        return ""
+    names = list(parse_infotext(read_texts(picture).get(INFOTEXT, "")).loras)
+    lines = ["# Painted with LoRAs; name their files to paint it again:", "# loras:"]
+    for number, lora in enumerate(record["loras"]):
+        name = names[number] if number < len(names) else "?"
+        lines.append(f"#   - {{name: {name}, strength: {lora.get('strength', 1.0)}}}  # {lora.get('sha256', '')[:12]}")
+    return "\n".join(lines) + "\n"
+
+
+def _scene_name(picture: Path, record: dict[str, Any]) -> str:
+    """The scene's id where the file still has the name we gave it."""
+    name, _, digits = picture.stem.rpartition("-")
+    scene, _, seed = name.rpartition("-")
+    ours = digits == key_of(record)[:KEY_DIGITS] and seed == str(record.get("seed"))
+    return scene if ours and scene else "scene-01"
+
+
+def _literal(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _from_infotext(info: Infotext) -> dict[str, Any]:
+    if not info.prompt:
+        raise PictureError("The picture's infotext holds no prompt.")
+    record: dict[str, Any] = {"prompt": info.prompt, "negative": info.negative, "loras": []}
+    samplers = {shown.casefold(): name for name, shown in SAMPLER_NAMES.items()}
+    for key, name, convert in (("Steps", "steps", int), ("CFG scale", "guidance", float), ("Seed", "seed", int)):
+        if key in info.settings:
+            try:
+                record[name] = convert(info.settings[key])
+            except ValueError:
+                continue
+    if (sampler := samplers.get(info.settings.get("Sampler", "").casefold())) is not None:
+        record["sampler"] = sampler
+    width, _, height = info.settings.get("Size", "").partition("x")
+    if width.isdigit() and height.isdigit():
+        record |= {"width": int(width), "height": int(height)}
+    return record

@@ -1,0 +1,93 @@
+"""Which pictures a run folder really holds: by key, whole, and unchanged since they were painted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from renderer.errors import PictureError
+from renderer.files import file_sha256
+from renderer.manifest import PictureRecord
+from renderer.metadata import read_record
+from renderer.take import Provenance, key_of
+
+PICTURES = "pictures"
+KEY_DIGITS = 12
+"""Digits of the key in a picture's file name: enough to find it by; the whole key is in the picture's record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Pictures that are there by key, and recorded ones that are not: gone, or changed by someone since."""
+
+    whole: dict[str, PictureRecord]
+    missing: frozenset[str] = frozenset()
+    damaged: frozenset[str] = frozenset()
+
+
+def take_inventory(folder: Path, recorded: Iterable[PictureRecord]) -> Inventory:
+    """The pictures of a run folder, those recorded and those that a killed run left without a record.
+
+    A recorded file of unchanged size and time counts as whole without being read; any other is compared by its hash.
+    """
+    whole: dict[str, PictureRecord] = {}
+    missing: set[str] = set()
+    damaged: set[str] = set()
+    names: set[str] = set()
+    for picture in recorded:
+        names.add(picture.file)
+        state = _state(folder, picture)
+        if isinstance(state, PictureRecord):
+            whole[picture.key] = state
+        else:
+            (missing if state == "missing" else damaged).add(picture.key)
+    for found in _unrecorded(folder, names):
+        whole.setdefault(found.key, found)
+    return Inventory(whole, frozenset(missing - whole.keys()), frozenset(damaged - whole.keys()))
+
+
+def _state(folder: Path, picture: PictureRecord) -> PictureRecord | str:
+    path = folder / picture.file
+    try:
+        status = path.stat()
+        if (status.st_size, status.st_mtime_ns) == (picture.bytes, picture.mtime_ns):
+            return picture
+        if status.st_size != picture.bytes or file_sha256(path) != picture.sha256:
+            return "damaged"
+    except FileNotFoundError:
+        return "missing"
+    except OSError:
+        return "damaged"
+    return picture.model_copy(update={"mtime_ns": status.st_mtime_ns})
+
+
+def _unrecorded(folder: Path, names: set[str]) -> Iterator[PictureRecord]:
+    for path in sorted((folder / PICTURES).glob("*.png")):
+        if path.name.startswith(".") or f"{PICTURES}/{path.name}" in names:
+            continue
+        try:
+            record = read_record(path)
+        except PictureError:
+            continue
+        key = key_of(record)
+        scene, _, rest = path.stem.rpartition("-")
+        if rest == key[:KEY_DIGITS]:
+            yield record_of(folder, path, key, scene.rpartition("-")[0], record, Provenance("unknown", "unknown", 0, 0.0))
+
+
+def record_of(
+    folder: Path, path: Path, key: str, scene: str, record: dict[str, object], provenance: Provenance
+) -> PictureRecord:
+    """The record of a picture file as it lies in the run folder now."""
+    status = path.stat()
+    return PictureRecord(
+        key=key,
+        scene=scene,
+        file=path.relative_to(folder).as_posix(),
+        sha256=file_sha256(path),
+        bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        record=record,
+        provenance=provenance,
+    )

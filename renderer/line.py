@@ -1,0 +1,146 @@
+"""The whole line on one screen: load, plan, paint, compose, write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from renderer.errors import ModelError, StoryboardError, did_you_mean
+from renderer.files import explained
+from renderer.grid import compose_grid, grid_digest
+from renderer.paint import Observer, Outcome, Run, open_run, paint
+from renderer.plan import Plan, PlannedTake, make_plan
+from renderer.progress import default_observer
+from renderer.sheet import write_sheet
+from renderer.storyboard import load_storyboard
+from renderer.take import Painter
+
+REFRESH_SECONDS = 2.0
+"""The sheet is written anew while painting, at most this often, and never for more than a twentieth of the time."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a render left behind: the sheet, the pages of the grid, and what became of the takes it had to paint."""
+
+    plan: Plan
+    sheet: Path
+    grid: tuple[Path, ...]
+    outcome: Outcome
+    left: int
+
+    def __str__(self) -> str:
+        return f"{self.sheet}: {len(self.outcome.painted)} painted, {len(self.outcome.failed)} failed, {self.left} left"
+
+    def _repr_png_(self) -> bytes | None:
+        """The first page of the grid, for a notebook to display."""
+        return self.grid[0].read_bytes() if self.grid else None
+
+
+def render(
+    story: Path | str,
+    *,
+    out: Path | str | None = None,
+    scenes: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    more: int = 0,
+    limit: int | None = None,
+    wait: bool = False,
+    loras: Sequence[Path] = (),
+    templates: Path | None = None,
+    painter: Painter | None = None,
+    observer: Observer | None = None,
+) -> Result:
+    """Turn a storyboard file into pictures, a grid and a sheet; takes whose picture is there are not painted again.
+
+    `scenes` and `seeds` choose what is painted now (default: all), `limit` how many at most, `more` asks for seeds
+    beyond those of the file. `out` is the run folder (default: `renders/<stem>` in the working folder). Raises
+    AuthoringError with every problem of the file, ModelError, LoraError or RunFolderError before anything is painted.
+    """
+
+    def planned() -> Plan:
+        return make_plan(load_storyboard(story, loras=loras), out=out, more=more, more_for=scenes)
+
+    plan = planned()
+    _check_selection(plan, scenes, seeds)
+    if plan.select(scenes, seeds, limit) and painter is None:
+        painter = _kolors(plan)
+    with open_run(plan, planned, wait) as run:
+        chosen = run.plan.select(scenes, seeds, limit)
+        outcome = _painted(run, chosen, painter, observer or default_observer(), templates)
+        grid = _look(run, templates)
+        left = len(run.plan.to_paint) - len(outcome.painted) - len(outcome.failed)
+        return Result(run.plan, run.folder / "index.html", grid, outcome, left)
+
+
+def rebuild(
+    story: Path | str, *, out: Path | str | None = None, loras: Sequence[Path] = (), templates: Path | None = None
+) -> Result:
+    """Grid and sheet anew from the pictures that are there, without painting. Raises as `render` does."""
+    return render(story, out=out, limit=0, loras=loras, templates=templates)
+
+
+def _painted(
+    run: Run, chosen: Sequence[PlannedTake], painter: Painter | None, observer: Observer, templates: Path | None
+) -> Outcome:
+    if not chosen:
+        return Outcome()
+    painter = painter or _kolors(run.plan)
+    with explained(run.folder):
+        run.save()
+    return paint(run, chosen, painter, observer, _sheet_refresher(run, len(chosen), templates))
+
+
+def _sheet_refresher(run: Run, total: int, templates: Path | None) -> Callable[[], None]:
+    """Writes the sheet while painting goes on, but not so often that it would slow the painting down."""
+    before = len(run.pictures)
+    due = time.monotonic()
+
+    def refresh() -> None:
+        nonlocal due
+        started = time.monotonic()
+        if started < due:
+            return
+        write_sheet(run.manifest(), run.folder, templates=templates, painting=(len(run.pictures) - before, total))
+        due = time.monotonic() + max(REFRESH_SECONDS, 20 * (time.monotonic() - started))
+
+    return refresh
+
+
+def _look(run: Run, templates: Path | None) -> tuple[Path, ...]:
+    """Grid, picks and sheet as they should look now; the grid only where it would come out otherwise."""
+    with explained(run.folder):
+        manifest = run.manifest()
+        digest = grid_digest(manifest)
+        pages = tuple(compose_grid(manifest, run.folder, unchanged=digest == run.grid_digest))
+        run.grid_digest = digest
+        run.save()
+        write_sheet(run.manifest(), run.folder, templates=templates)
+    return pages
+
+
+def _check_selection(plan: Plan, scenes: Sequence[str], seeds: Sequence[int]) -> None:
+    known = [scene.id for scene in plan.storyboard.scenes]
+    for scene in scenes:
+        if scene not in known:
+            raise StoryboardError(f'{plan.storyboard.path}: there is no scene "{scene}". {did_you_mean(scene, known)}')
+    for seed in seeds:
+        if not any(t.take.seed == seed and (not scenes or t.take.scene in scenes) for t in plan.takes):
+            raise StoryboardError(
+                f"{plan.storyboard.path}: no scene chosen here has the seed {seed}. "
+                f"Add it to the scene's seeds, or try more seeds with --more N."
+            )
+
+
+def _kolors(plan: Plan) -> Painter:
+    """The real pipeline. Raises ModelError where the weights are not on this machine."""
+    if plan.model_folder is None:
+        raise ModelError(
+            f"{plan.storyboard.path}: the weights of {plan.storyboard.model} are not on this machine. "
+            f"Get them with `storyboard models pull {plan.storyboard.card.name}`."
+        )
+    from renderer.kolors.pipeline import KolorsPainter
+
+    return KolorsPainter(plan.model_folder)

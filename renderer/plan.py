@@ -1,0 +1,213 @@
+"""What will be painted, and why: every take of a story resolved, and compared with what the run folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from renderer.errors import AuthoringError, LoraError, Problem
+from renderer.inventory import Inventory, take_inventory
+from renderer.kolors.card import edition_of, find_model
+from renderer.kolors.lora_file import check_fit, inspect_lora, lora_sha256
+from renderer.kolors.text import cut_at
+from renderer.manifest import Manifest, SceneEntry, TakeEntry, read_manifest
+from renderer.prompts import Part
+from renderer.reasons import why_painted
+from renderer.storyboard import LoraUse, Scene, Storyboard
+from renderer.take import Take, TakeLora
+from renderer.timing import estimate
+
+RUNS = Path("renders")
+BYTES_PER_PIXEL = 1.6
+"""Of a PNG picture where this run folder has none to measure: what Kolors' pictures come to."""
+
+
+@dataclass(frozen=True)
+class PlannedTake:
+    """A take, its prompts part by part, and why it has to be painted; an empty `reason` says that it is up to date."""
+
+    take: Take
+    prompt: tuple[Part, ...]
+    negative: tuple[Part, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All takes of a story in story order, and the run folder they belong to.
+
+    `model_folder` is None where the weights are not on this machine; `extra_seeds` go by scene. `warnings` are about
+    what will be painted otherwise than the author may think, such as a prompt that is too long.
+    """
+
+    storyboard: Storyboard
+    folder: Path
+    model: str
+    model_folder: Path | None
+    takes: tuple[PlannedTake, ...]
+    extra_seeds: dict[str, tuple[int, ...]]
+    previous: Manifest | None
+    inventory: Inventory
+
+    @cached_property
+    def to_paint(self) -> tuple[PlannedTake, ...]:
+        """Takes whose picture is not there, each key once."""
+        waiting = {planned.take.key: planned for planned in reversed(self.takes) if planned.reason}
+        return tuple(planned for planned in self.takes if waiting.get(planned.take.key) is planned)
+
+    def select(
+        self, scenes: Sequence[str] = (), seeds: Sequence[int] = (), limit: int | None = None
+    ) -> tuple[PlannedTake, ...]:
+        """Of the takes to paint, those of the given scenes and seeds (all where none is given), at most `limit`."""
+        chosen = [
+            planned
+            for planned in self.to_paint
+            if (not scenes or planned.take.scene in scenes) and (not seeds or planned.take.seed in seeds)
+        ]
+        return tuple(chosen[:limit])
+
+    def seconds(self, takes: Iterable[PlannedTake]) -> float | None:
+        """How long painting `takes` will take on this machine, from the takes it has painted; None where it has not."""
+        return estimate(planned.take for planned in takes)
+
+    def bytes(self, takes: Iterable[PlannedTake]) -> int:
+        """About how much disk the pictures of `takes` need."""
+        known = [(p.bytes, p.record.get("width", 0) * p.record.get("height", 0)) for p in self.inventory.whole.values()]
+        pixels = sum(area for _, area in known)
+        rate = sum(size for size, _ in known) / pixels if pixels else BYTES_PER_PIXEL
+        return round(sum(planned.take.width * planned.take.height for planned in takes) * rate)
+
+    @cached_property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The storyboard's own warnings, and prompts of which the text encoder will not read the end."""
+        found: dict[tuple[str, str], Problem] = {}
+        for planned in self.takes:
+            if self.model_folder is None:
+                break
+            for field, text in (("prompt", planned.take.prompt), ("negative", planned.take.negative)):
+                place = (planned.take.scene, field)
+                cut = None if place in found else cut_at(self.model_folder, text, self.storyboard.card.text_length)
+                if cut is not None:
+                    found[place] = self.storyboard.problem(
+                        self.storyboard.place_of(planned.take.scene, field),
+                        f"the text encoder reads {self.storyboard.card.text_length - 2} pieces; "
+                        f"this is cut before “{cut[:24]}”.",
+                        "Put what matters first, or shorten it.",
+                    )
+        return (*self.storyboard.warnings, *found.values())
+
+
+def make_plan(storyboard: Storyboard, *, out: Path | str | None = None, more: int = 0, more_for: Sequence[str] = ()) -> Plan:
+    """Every take of a story, with the reason why it has to be painted or none.
+
+    `out` is the run folder (default `renders/<stem>` of the working folder); `more` asks for that many seeds beyond
+    those of the file, for the scenes in `more_for` or for all. Needs neither torch nor weights. Raises AuthoringError
+    for LoRA files that can't be used, RunFolderError for a folder that a newer version made.
+    """
+    folder = Path(out) if out is not None else RUNS / storyboard.path.stem
+    previous = read_manifest(folder)
+    inventory = take_inventory(folder, previous.pictures.values() if previous else ())
+    model_folder = find_model(storyboard.model, storyboard.path.parent)
+    model = edition_of(model_folder) if model_folder else _remembered_edition(storyboard.card.name, previous)
+    loras = _resolve_loras(storyboard, model_folder)
+    entries = {scene.id: scene for scene in previous.scenes} if previous else {}
+    takes: list[PlannedTake] = []
+    extra: dict[str, tuple[int, ...]] = {}
+    for scene in storyboard.scenes:
+        count = more if not more_for or scene.id in more_for else 0
+        extra[scene.id] = _extra_seeds(scene, entries.get(scene.id), count)
+        stack = tuple(loras[use] for use in scene.loras)
+        for seed in (*scene.seeds, *extra[scene.id]):
+            takes.append(_planned(storyboard, scene, seed, model, stack, previous, entries.get(scene.id), inventory))
+    return Plan(storyboard, folder, model, model_folder, tuple(takes), extra, previous, inventory)
+
+
+def _planned(
+    storyboard: Storyboard,
+    scene: Scene,
+    seed: int,
+    model: str,
+    loras: tuple[TakeLora, ...],
+    previous: Manifest | None,
+    entry: SceneEntry | None,
+    inventory: Inventory,
+) -> PlannedTake:
+    prompt = storyboard.final_prompt(scene, seed)
+    negative = storyboard.final_negative(scene, seed)
+    take = Take(
+        scene=scene.id,
+        seed=seed,
+        prompt="".join(part.text for part in prompt),
+        negative="".join(part.text for part in negative),
+        width=scene.width,
+        height=scene.height,
+        steps=scene.steps,
+        guidance=scene.guidance,
+        sampler=scene.sampler,
+        model=model,
+        loras=loras,
+        precision=storyboard.precision,
+        strict=storyboard.reproducible == "strict",
+    )
+    now = TakeEntry(
+        key=take.key,
+        seed=seed,
+        prompt=prompt,
+        negative=negative,
+        record=take.record,
+        loras=tuple(lora.name for lora in loras),
+    )
+    return PlannedTake(take, prompt, negative, why_painted(now, previous, entry, inventory))
+
+
+def _extra_seeds(scene: Scene, entry: SceneEntry | None, more: int) -> tuple[int, ...]:
+    """Seeds asked for with `--more`, now or earlier, as long as the scene's own seeds are what they were then."""
+    kept: tuple[int, ...] = ()
+    if entry is not None and entry.extra_seeds:
+        authored = tuple(take.seed for take in entry.takes if take.seed not in entry.extra_seeds)
+        if authored == tuple(scene.seeds):
+            kept = entry.extra_seeds
+    used = {*scene.seeds, *kept}
+    fresh: list[int] = []
+    seed = max(used, default=-1)
+    while len(fresh) < more:
+        seed = (seed + 1) % 2**32
+        if seed not in used:
+            fresh.append(seed)
+            used.add(seed)
+    return (*kept, *fresh)
+
+
+def _remembered_edition(name: str, previous: Manifest | None) -> str:
+    """The edition that the run folder was painted with, where the weights themselves are not on this machine."""
+    if previous is not None and previous.model.partition("@")[0] == name:
+        return previous.model
+    return f"{name}@unknown"
+
+
+def _resolve_loras(storyboard: Storyboard, model_folder: Path | None) -> dict[LoraUse, TakeLora]:
+    """Every LoRA of the story with its content's hash, checked to be one and to fit the model."""
+    resolved: dict[LoraUse, TakeLora] = {}
+    problems: list[Problem] = []
+    for use, place in storyboard.lora_uses():
+        try:
+            header = inspect_lora(use.path)
+            if model_folder is not None:
+                check_fit(header, model_folder)
+        except LoraError as error:
+            problems.append(storyboard.problem(place, str(error), ""))
+            continue
+        resolved[use] = TakeLora(
+            name=use.name,
+            sha256=lora_sha256(use.path),
+            strength=use.strength,
+            alpha=use.alpha,
+            rank=use.rank,
+            diffsynth_alpha=use.diffsynth_alpha,
+            path=use.path,
+        )
+    if problems:
+        raise AuthoringError(problems)
+    return resolved

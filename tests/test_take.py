@@ -1,0 +1,60 @@
+"""Keys decide for ever what is up to date: these values must never change."""
+
+from __future__ import annotations
+
+import pytest
+
+from renderer.take import TakeLora, canonical_json
+from tests.fakes import make_take
+
+
+def test_the_record_is_written_in_one_way_only():
+    assert canonical_json(make_take().record) == (
+        '{"guidance":4.0,"height":64,"loras":[],"model":"kolors-mini@1","negative":"模糊","prompt":"一个女孩",'
+        '"record":1,"sampler":"ddim","seed":0,"steps":25,"width":64}'
+    )
+
+
+def test_keys_of_known_takes_are_fixed():
+    assert make_take().key == "a7d350e0cd163c4b67a6d019dabb4cf1f3f5050f0d19ffc09f4509af6d6f080c"
+    assert make_take(seed=2**32 - 1).key == "b39281353c56113865e3ae72616b8aadbd863e10fb7967bf9a8dd2f25b024ced"
+    assert make_take(loras=(TakeLora("pencil", "ab" * 32, 0.5),)).key == "5188fbfc2a0394caebcbe18a7679bca85234460a7213ba42b48d290cd0917c9a"
+    assert make_take(loras=(TakeLora("old", "cd" * 32, alpha=4.0, rank=16),)).key == "4e29ce769a505e4e912c66b3f8cda721a49818f1feaff0ee54b92fab194ed871"
+    assert make_take(precision="bf16", strict=True).key == "c0dc877984d57974f011ad27a8d1d26b325d78141a64eea827d748b717c3da8a"
+
+
+def test_names_are_not_in_the_key():
+    assert make_take(scene="park").key == make_take().key
+    one, other = TakeLora("a", "ab" * 32), TakeLora("b", "ab" * 32)
+    assert make_take(loras=(one,)).key == make_take(loras=(other,)).key
+
+
+def test_whole_numbers_and_floats_of_equal_value_give_one_key():
+    assert make_take(guidance=4).key == make_take(guidance=4.0).key
+    assert make_take(loras=(TakeLora("a", "ab" * 32, 1),)).key == make_take(loras=(TakeLora("a", "ab" * 32, 1.0),)).key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "一个男孩"},
+        {"negative": ""},
+        {"seed": 1},
+        {"width": 96},
+        {"height": 96},
+        {"steps": 24},
+        {"guidance": 4.5},
+        {"sampler": "euler"},
+        {"model": "kolors-mini@2"},
+        {"loras": (TakeLora("a", "ab" * 32, 0.5),)},
+        {"precision": "fp32"},
+        {"strict": True},
+    ],
+)
+def test_whatever_the_author_asks_for_is_in_the_key(change):
+    assert make_take(**change).key != make_take().key
+
+
+def test_nan_has_no_key():
+    with pytest.raises(ValueError):
+        _ = make_take(guidance=float("nan")).key
