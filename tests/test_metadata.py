@@ -120,13 +120,15 @@ def test_a_foreign_picture_has_no_record(tmp_path):
         read_record(tmp_path / "a.png")
 
 
-def test_a1111s_comment_in_a_jpeg_is_read(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le"])
+def test_a1111s_comment_in_a_jpeg_is_read(tmp_path, encoding):
+    text = "一只猫\nSteps: 20, Seed: 1, Size: 8x8"
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + "一只猫".encode("utf-16-be")
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + text.encode(encoding)
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "JPEG", exif=exif)
     (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
-    assert read_texts(tmp_path / "a.jpg")[INFOTEXT] == "一只猫"
+    assert read_texts(tmp_path / "a.jpg")[INFOTEXT] == text
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
