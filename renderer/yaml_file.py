@@ -24,12 +24,13 @@ MAX_NODES = 1_000_000
 
 Key = str | int
 Where = tuple[Key, ...]
+_Event = Any  # one of PyYAML's events, whose marks its stubs call optional
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NUMBER_STARTS = frozenset("0123456789+-.")
-_CONSTANTS: dict[str, Any] = (
+_CONSTANTS: dict[str, float | bool | None] = (
     dict.fromkeys(("", "~", "null", "Null", "NULL"))
     | dict.fromkeys(("true", "True", "TRUE"), True)
     | dict.fromkeys(("false", "False", "FALSE"), False)
@@ -81,7 +82,7 @@ class Node:
         return node
 
     def place_of(self, snippet: str, offset: int) -> tuple[int, int]:
-        """Line and column of a snippet that stands at `offset` in this text; where the text begins if it is not told."""
+        """Line and column of a snippet that stands at `offset` in this text, or those where the text begins."""
         before = self.value.count(snippet, 0, offset)
         index = self.start - len(snippet)
         for _ in range(before + 1):
@@ -182,7 +183,7 @@ class _Builder:
     problems: list[Problem] = field(default_factory=list)
     anchors: dict[str, Node | None] = field(default_factory=dict)
     where: list[Key] = field(default_factory=list)
-    events: Iterator[Any] = iter(())
+    events: Iterator[_Event] = field(default_factory=lambda: iter(()))
     nodes: int = 0
 
     def document(self) -> Node:
@@ -198,7 +199,7 @@ class _Builder:
             raise _Stop(self.problem(event, "a second document begins here.", "Remove `---`: a file is one document."))
         return root
 
-    def node(self, event: Any) -> Node:
+    def node(self, event: _Event) -> Node:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if event.tag is not None:
@@ -258,7 +259,7 @@ class _Builder:
                 node.keys.setdefault(name, place)
         node.value = {name: item.value for name, item in node.items.items()}
 
-    def key(self, event: Any) -> str:
+    def key(self, event: _Event) -> str:
         """The text of a key; anything else stops the reading, since what follows could not be named."""
         value = event.value if isinstance(event, yaml.ScalarEvent) else None
         if value is None or not isinstance(plain_value(value) if event.implicit[0] else value, str):
@@ -275,7 +276,7 @@ class _Builder:
         self.problems.append(item.problem(where, "only mappings can be merged.", "Write <<: *name of a mapping."))
         return []
 
-    def alias(self, event: Any) -> Node:
+    def alias(self, event: _Event) -> Node:
         hint = 'A text that begins with "*" needs quotes.'
         if event.anchor not in self.anchors:
             raise _Stop(self.problem(event, f'there is no "&{event.anchor}" before this "*{event.anchor}".', hint))
@@ -285,17 +286,17 @@ class _Builder:
         self.grow(node.size, event)
         return node
 
-    def grow(self, size: int, event: Any) -> None:
+    def grow(self, size: int, event: _Event) -> None:
         self.nodes += size
         if self.nodes > MAX_NODES:
             raise _Stop(self.problem(event, f"the file holds more than {MAX_NODES:,} values, aliases written out."))
 
-    def problem(self, event: Any, what: str, todo: str = "") -> Problem:
+    def problem(self, event: _Event, what: str, todo: str = "") -> Problem:
         mark = event.start_mark
         return Problem(self.source.file, mark.line + 1, mark.column + 1, path_text(tuple(self.where)), what, todo)
 
 
-def plain_value(text: str) -> Any:
+def plain_value(text: str) -> str | int | float | bool | None:
     """What an unquoted value means by YAML 1.2's core schema."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]

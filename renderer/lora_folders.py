@@ -1,0 +1,38 @@
+"""Where the LoRA files of a story are looked for: by name in folders, by path beside the file that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+ENDINGS = (".safetensors", ".ckpt", ".pt", ".bin")
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def lora_folders(story: Path, given: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """Folders in which a LoRA is looked for by name, the first that has it wins.
+
+    Those given, the storyboard's own, `lora_weights/` beside it and in the working folder, then what ships with the
+    package (in a checkout: its `lora_weights/`).
+    """
+    beside = story.parent
+    shipped = (_PACKAGE / "lora_weights", _PACKAGE.parent / "lora_weights")
+    folders = (*given, beside, beside / "lora_weights", Path("lora_weights"), *shipped)
+    return tuple(dict.fromkeys(folder for folder in folders if folder.is_dir()))
+
+
+def find_file(name: str, beside: Path, folders: Sequence[Path]) -> Path | None:
+    """The LoRA file that a storyboard names, or None; a name with `/` or an ending is a path relative to `beside`."""
+    try:
+        if "/" in name or "\\" in name:
+            return beside / name if (beside / name).is_file() else None
+        endings = ("",) if name.endswith(ENDINGS) else ENDINGS
+        candidates = (folder / f"{name}{ending}" for folder in (beside, *folders) for ending in endings)
+        return next((file for file in candidates if file.is_file()), None)
+    except (OSError, ValueError):
+        return None
+
+
+def known_loras(folders: Sequence[Path]) -> list[str]:
+    """Names of the LoRA files in folders."""
+    return sorted({file.stem for folder in folders for file in folder.iterdir() if file.suffix in ENDINGS})

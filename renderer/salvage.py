@@ -1,0 +1,76 @@
+"""As much of a storyboard file as can be understood, so that what is wrong with the rest of it is told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from renderer.authoring import problems_of
+from renderer.errors import Problem
+from renderer.story_file import SYNONYMS, StoryFile
+from renderer.yaml_file import Node, Where
+
+_STAND_IN = "-"
+"""Stands for a prompt that can't be read, in a story that will not be painted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """The story without what pydantic refused: `problems` of that, and `lost`, the paths that were left out."""
+
+    story: StoryFile
+    problems: tuple[Problem, ...]
+    lost: frozenset[Where]
+
+
+def validate_story(root: Node) -> Salvaged:
+    """The story that a file holds, or what can be saved of it with the problems of the rest."""
+    data = root.value
+    problems: list[Problem] = []
+    lost: set[Where] = set()
+    while True:
+        try:
+            return Salvaged(StoryFile.model_validate(data), tuple(problems), frozenset(lost))
+        except ValidationError as error:
+            found = list(problems_of(error, root, StoryFile, SYNONYMS))
+        if not problems:
+            problems = [problem for _, problem in found]
+        data = _without(data, {_piece(where) for where, _ in found}, lost)
+
+
+def _piece(where: Where) -> Where:
+    """The smallest part of a story that can be left out for something wrong at a path."""
+    return where[:3] if where[:1] == ("scenes",) else where[:2] if where[:1] == ("characters",) else where[:1]
+
+
+def _without(data: Any, pieces: Iterable[Where], lost: set[Where]) -> dict[str, Any]:  # noqa: ANN401
+    """The data without some pieces; a piece that is lost a second time takes with it what it stands in."""
+    kept = dict(data) if isinstance(data, dict) else {}
+    if isinstance(kept.get("characters"), dict):
+        kept["characters"] = dict(kept["characters"])
+    if isinstance(kept.get("scenes"), list):
+        kept["scenes"] = list(kept["scenes"])
+    for piece in pieces:
+        again = piece in lost
+        lost.add(piece)
+        match piece:
+            case ("scenes", int(index), str(key)) if not again and isinstance(kept["scenes"][index], dict):
+                scene = {name: value for name, value in kept["scenes"][index].items() if name != key}
+                kept["scenes"][index] = {"prompt": _STAND_IN, **scene}
+            case ("scenes", int(index), *_):
+                kept["scenes"][index] = {"prompt": _STAND_IN}
+            case ("scenes",):
+                kept["scenes"] = [{"prompt": _STAND_IN}]
+            case ("characters", str(name)) if not again:
+                kept["characters"][name] = _STAND_IN
+            case ("characters", str(name)):
+                kept["characters"].pop(name, None)
+            case (str(key),):
+                kept.pop(key, None)
+            case _:
+                kept = {}
+    kept.setdefault("scenes", [{"prompt": _STAND_IN}])
+    return kept

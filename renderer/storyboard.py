@@ -1,0 +1,130 @@
+"""The storyboard: a story read from its YAML file, complete, with every default filled in and every name found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from renderer.errors import AuthoringError, Problem
+from renderer.include import read_story
+from renderer.kolors.card import ModelCard, Precision
+from renderer.lora_folders import lora_folders
+from renderer.manifest import GridStyle
+from renderer.prompts import Expansion, Part, Template, expand, join
+from renderer.resolve import Resolver
+from renderer.salvage import validate_story
+from renderer.scene import Character, LoraUse, Scene, stack
+from renderer.yaml_file import Node, Where
+
+__all__ = ["Character", "LoraUse", "Scene", "Storyboard", "load_storyboard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Storyboard:
+    """A story, ready to be planned.
+
+    `model` is a model's name or path, `model_folder` where it lies (None: the real Kolors, not on this machine).
+    `warnings` are things that work, but hardly as they are meant.
+    """
+
+    path: Path
+    title: str
+    language: Literal["zh", "en"]
+    model: str
+    model_folder: Path | None
+    card: ModelCard
+    negative: str
+    characters: Mapping[str, Character]
+    grid: GridStyle
+    precision: Precision | None
+    reproducible: Literal["standard", "strict"]
+    scenes: tuple[Scene, ...]
+    warnings: tuple[Problem, ...]
+    _templates: Mapping[str, Template] = field(repr=False)
+    _cast: Mapping[str, Template] = field(repr=False)
+    _root: Node = field(repr=False, compare=False)
+
+    def final_prompt(self, scene: Scene, seed: int) -> tuple[Part, ...]:
+        """The prompt of one take, part by part: the style, then the scene's own."""
+        return join(expansion.parts for expansion in self._prompt(scene, seed))
+
+    def final_negative(self, scene: Scene, seed: int) -> tuple[Part, ...]:
+        """The negative prompt of one take, part by part: the board's, its characters', the scene's own."""
+        pieces: list[Expansion] = []
+        if not scene.replaces_negative:
+            pieces.append(expand(self._templates[self.negative], seed, self._cast, "board"))
+        for name in self._appearing(scene, seed):
+            template = self._templates[self.characters[name].negative]
+            pieces.append(expand(template, seed, self._cast, "character", name))
+        pieces.append(expand(self._templates[scene.negative_text], seed, self._cast, "scene"))
+        return join(piece.parts for piece in pieces)
+
+    def loras(self, scene: Scene, seed: int) -> tuple[LoraUse, ...]:
+        """The LoRAs of one take: the board's, those of the characters that appear in it, the scene's own."""
+        characters = (self.characters[name].loras for name in self._appearing(scene, seed))
+        return stack((scene.base_loras, *characters, scene.own_loras))
+
+    def lora_uses(self) -> Iterator[tuple[LoraUse, Where]]:
+        """Every LoRA of the story, once for each way it is applied, with the place of its entry."""
+        seen: set[LoraUse] = set()
+        for scene in self.scenes:
+            for use in scene.loras:
+                if use not in seen:
+                    seen.add(use)
+                    yield use, use.where
+
+    def place_of(self, scene: str, key: str = "prompt") -> Where:
+        """The path of a scene's key, for `problem`."""
+        return ("scenes", next(entry.index for entry in self.scenes if entry.id == scene), key)
+
+    def problem(self, where: Where, what: str, todo: str = "") -> Problem:
+        """A problem of the value at a path such as `("scenes", 3, "prompt")`, at its line and column."""
+        return self._root.find(where).problem(where, what, todo)
+
+    def _prompt(self, scene: Scene, seed: int) -> tuple[Expansion, Expansion]:
+        style = expand(self._templates[scene.style], seed, self._cast, "style")
+        return style, expand(self._templates[scene.prompt], seed, self._cast, "scene")
+
+    def _appearing(self, scene: Scene, seed: int) -> Iterator[str]:
+        """The characters of one take, in order of appearance."""
+        return iter({name: None for expansion in self._prompt(scene, seed) for name in expansion.characters})
+
+
+def load_storyboard(
+    path: Path | str, *, loras: Sequence[Path] = (), models: Sequence[Path] | None = None
+) -> Storyboard:
+    """The storyboard in a YAML file.
+
+    `loras` are folders in which LoRA files are looked for first; `models` the folders of models (default: the user's
+    and the package's). Needs neither torch nor weights. Raises AuthoringError with all that is wrong in the file and
+    in those it includes.
+    """
+    path = Path(path)
+    root, problems = read_story(path)
+    salvaged = validate_story(root)
+    resolver = Resolver(path, root, salvaged, lora_folders(path, loras), models)
+    resolver.problems += [*problems, *salvaged.problems]
+    resolver.resolve()
+    if resolver.problems or resolver.card is None:
+        raise AuthoringError(resolver.problems)
+    story = salvaged.story
+    return Storyboard(
+        path=path,
+        title=story.title or path.stem,
+        language=story.language or "en",
+        model=resolver.model,
+        model_folder=resolver.model_folder,
+        card=resolver.card,
+        negative=story.negative or "",
+        characters=resolver.characters,
+        grid=GridStyle(**story.grid.model_dump()) if story.grid else GridStyle(),
+        precision=story.precision,
+        reproducible=story.reproducible or "standard",
+        scenes=tuple(resolver.scenes),
+        warnings=tuple(resolver.warnings),
+        _templates=resolver.templates,
+        _cast=resolver.cast,
+        _root=root,
+    )
