@@ -19,7 +19,15 @@ from renderer.yaml_file import Node, Where
 DEFAULT_MODEL = "kolors-mini"
 MAX_TAKES = 100_000
 _FIRST_EDITION = KOLORS.model_copy(
-    update={"name": DEFAULT_MODEL, "size": (256, 256), "min_size": 64, "steps": 25, "guidance": 4.0, "sampler": "ddim"}
+    update={
+        "name": DEFAULT_MODEL,
+        "size": (256, 256),
+        "min_size": 64,
+        "max_size": 512,
+        "steps": 25,
+        "guidance": 4.0,
+        "sampler": "ddim",
+    }
 )
 
 

@@ -184,10 +184,10 @@ CharacterForm = Annotated[
 class GridEntry(Authored):
     """How the grid of pictures is laid out."""
 
-    columns: Annotated[Whole, Field(ge=1, le=50)] = Field(2, description="Pictures in a row.")
-    cell: Annotated[Whole, Field(ge=32, le=4096)] = Field(512, description="Longer side of a picture in pixels.")
-    gutter: Annotated[Whole, Field(ge=0, le=512)] = Field(16, description="Space between pictures in pixels.")
-    rows: Annotated[Whole, Field(ge=1, le=100)] = Field(8, description="Rows on a page.")
+    columns: Annotated[Whole, Field(ge=1, le=64)] = Field(2, description="Pictures in a row.")
+    cell: Annotated[Whole, Field(ge=16, le=4096)] = Field(512, description="Longer side of a picture in pixels.")
+    gutter: Annotated[Whole, Field(ge=0, le=256)] = Field(16, description="Space between pictures in pixels.")
+    rows: Annotated[Whole, Field(ge=1, le=1024)] = Field(8, description="Rows on a page.")
     captions: Flag = Field(True, description="Whether each picture has a line of text below it.")
 
 
