@@ -11,6 +11,7 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ITEM_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
@@ -69,10 +70,9 @@ def read_header(path: Path) -> Header:
     return Header(tensors, {str(key): str(value) for key, value in dict(metadata or {}).items()})
 
 
-def _entry(raw: dict[str, object], data: int) -> TensorEntry:
-    begin, end = raw["data_offsets"]  # type: ignore[misc]
-    shape = tuple(int(side) for side in raw["shape"])  # type: ignore[attr-defined]
-    return TensorEntry(str(raw["dtype"]), shape, data + int(begin), data + int(end))
+def _entry(raw: dict[str, Any], data: int) -> TensorEntry:
+    begin, end = (data + int(offset) for offset in raw["data_offsets"])
+    return TensorEntry(str(raw["dtype"]), tuple(int(side) for side in raw["shape"]), begin, end)
 
 
 def _check_places(tensors: dict[str, TensorEntry], data: int, size: int) -> None:

@@ -1,0 +1,179 @@
+"""The painter: takes in, pictures out, one at a time as they are ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from renderer.errors import ModelError
+from renderer.kolors import memory
+from renderer.kolors.card import Precision, Sampler, missing_parts, read_card
+from renderer.kolors.device import DTYPES, choose_device, choose_precision, exact_kernels, provenance
+from renderer.kolors.encoder import Encoded, encode_texts
+from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
+from renderer.kolors.studio import Studio
+from renderer.kolors.weights import PULL
+from renderer.take import Failed, Painted, Progress, Take, TakeLora
+
+Report = Callable[[Progress], None]
+Stage = Literal["loading", "encoding", "denoising", "decoding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What takes have in common when they are painted together."""
+
+    width: int
+    height: int
+    steps: int
+    guidance: float
+    sampler: Sampler
+    loras: tuple[TakeLora, ...]
+    precision: Precision
+    strict: bool
+
+    @property
+    def guided(self) -> bool:
+        """Whether negatives are used: a guidance scale of 1 leaves only the positive prompt."""
+        return self.guidance != 1.0
+
+
+class KolorsPainter:
+    """Paints takes with the model in a folder of Kolors' layout, on the best device of the machine if none is named.
+
+    Weights stay loaded between calls; ChatGLM3 is loaded when there are new texts, and released. `denoising` replaces
+    the denoising loop. Not for use by two threads at once.
+    """
+
+    def __init__(self, folder: Path, device: str | None = None, denoising: Callable[..., Tensor] = denoise) -> None:
+        self.folder = folder
+        self.device = choose_device(device)
+        self._denoising = denoising
+        self._studio = Studio(folder, self.device)
+        self._texts: dict[tuple[Precision, str], Encoded] = {}
+
+    def paint(self, takes: Sequence[Take], progress: Report) -> Iterator[Painted | Failed]:
+        """Each take's picture, or why there is none; takes that share their settings come together, in batches.
+
+        A take that can't be painted fails alone. Raises ModelError or LoraError before the first picture when the
+        weights or a LoRA file can't be used; ModelError later only where a strict take doesn't fit into memory.
+        """
+        problems = missing_parts(self.folder)
+        if problems:
+            raise ModelError(f"{self.folder} is not a whole model: {'; '.join(problems[:4])}. {PULL}")
+        groups = self._grouped(takes)
+        self._studio.check(lora for settings in groups for lora in settings.loras)
+        self._encode(groups, progress)
+        for settings, group in groups.items():
+            yield from self._paint_group(settings, group, progress)
+
+    def _grouped(self, takes: Sequence[Take]) -> dict[Settings, list[Take]]:
+        """Takes by what they share, in order of appearance; but one precision after the other, since weights reload."""
+        groups: dict[Settings, list[Take]] = {}
+        for take in takes:
+            precision = choose_precision(self.device, take.precision)
+            size, loras = (take.width, take.height), take.loras
+            settings = Settings(*size, take.steps, take.guidance, take.sampler, loras, precision, take.strict)
+            groups.setdefault(settings, []).append(take)
+        precisions = list(dict.fromkeys([self._studio.precision, *(settings.precision for settings in groups)]))
+        return dict(sorted(groups.items(), key=lambda item: precisions.index(item[0].precision)))
+
+    def _encode(self, groups: dict[Settings, list[Take]], report: Report) -> None:
+        """Makes the states of all texts ready, each text once; states of texts that are no longer asked for go."""
+        wanted = list(dict.fromkeys(pair for settings, takes in groups.items() for pair in _texts(settings, takes)))
+        self._texts = {pair: self._texts[pair] for pair in wanted if pair in self._texts}
+        missing = [pair for pair in wanted if pair not in self._texts]
+        takes, length = sum(map(len, groups.values())), read_card(self.folder).text_length
+        for precision in dict.fromkeys(precision for precision, _ in missing):
+            texts = [text for its, text in missing if its == precision]
+            done = _stage("encoding", takes, report)
+            encode = partial(encode_texts, self.folder, texts, length, self.device, DTYPES[precision], done)
+            encoded = self._studio.with_room(encode)
+            self._texts |= {(precision, text): states for text, states in encoded.items()}
+
+    def _paint_group(self, settings: Settings, takes: Sequence[Take], report: Report) -> Iterator[Painted | Failed]:
+        self._studio.prepare(settings.precision, settings.loras, _stage("loading", len(takes), report))
+        size = memory.batch_size(
+            self.device, DTYPES[settings.precision], settings.width, settings.height, settings.strict
+        )
+        unfit = None if settings.strict else self._unfit
+        yield from memory.in_batches(takes, size, partial(self._paint_batch, settings, report), unfit)
+
+    def _paint_batch(self, settings: Settings, report: Report, takes: Sequence[Take]) -> Iterator[Painted | Failed]:
+        started = time.perf_counter()
+        with exact_kernels(settings.precision, settings.strict):
+            latents = self._denoise(settings, report, takes)
+        share = (time.perf_counter() - started) / len(takes)
+        decoded = _stage("decoding", len(takes), report)
+        for number, take in enumerate(takes):
+            started = time.perf_counter()
+            try:
+                with exact_kernels(settings.precision, settings.strict):
+                    pixels = self._studio.decode(latents[number])
+            except (RuntimeError, MemoryError, FloatingPointError) as error:
+                yield Failed(take, self._words(error, settings))
+            else:
+                seconds = share + time.perf_counter() - started
+                yield Painted(take, pixels, provenance(self.device, settings.precision, len(takes), seconds))
+            decoded(number + 1, len(takes))
+
+    def _denoise(self, settings: Settings, report: Report, takes: Sequence[Take]) -> Tensor:
+        """fp32 latents [takes, 4, h, w]: noise and every later draw come from each take's own generator."""
+        generators = [torch.Generator("cpu").manual_seed(take.seed) for take in takes]
+        drawn = torch.cat([noise(generator, settings.width, settings.height) for generator in generators])
+        return self._denoising(
+            self._studio.denoiser,
+            drawn.to(self.device),
+            self._conditions(settings, takes),
+            make_stepper(settings.sampler, settings.steps, generators),
+            settings.guidance,
+            _stage("denoising", len(takes), report),
+        )
+
+    def _conditions(self, settings: Settings, takes: Sequence[Take]) -> Conditions:
+        size = (settings.height, settings.width)
+        time_ids = torch.tensor([*size, 0, 0, *size], dtype=torch.float32, device=self.device)
+        states, pooled = self._stacked(settings, [take.prompt for take in takes])
+        if not settings.guided:
+            return Conditions(states, pooled, time_ids)
+        return Conditions(states, pooled, time_ids, *self._stacked(settings, [take.negative for take in takes]))
+
+    def _stacked(self, settings: Settings, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        encoded = [self._texts[settings.precision, text] for text in texts]
+        states, pooled = torch.stack([it.states for it in encoded]), torch.stack([it.pooled for it in encoded])
+        return states.to(self.device), pooled.to(self.device)
+
+    def _unfit(self, take: Take) -> Failed:
+        return Failed(
+            take,
+            f"out of memory: one picture of {take.width}x{take.height} is too much for {self.device}. "
+            "Choose a smaller size, or close other programs that use the device.",
+        )
+
+    def _words(self, error: BaseException, settings: Settings) -> str:
+        """Why a picture could not be made of its latents. Raises what is neither memory nor numbers."""
+        if isinstance(error, FloatingPointError):
+            advice = "" if settings.precision == "fp32" else f" in {settings.precision}; try `precision: fp32`"
+            return f"{error}{advice}"
+        if memory.is_out_of_memory(error):
+            return f"out of memory while decoding {settings.width}x{settings.height}: choose a smaller size"
+        raise error
+
+
+def _stage(stage: Stage, takes: int, report: Report) -> Callable[[int, int], None]:
+    """A listener that reports `done` of `total` of a stage."""
+    return lambda done, total: report(Progress(stage, done, total, takes))
+
+
+def _texts(settings: Settings, takes: Sequence[Take]) -> Iterator[tuple[Precision, str]]:
+    for take in takes:
+        yield settings.precision, take.prompt
+        if settings.guided:
+            yield settings.precision, take.negative

@@ -1,0 +1,168 @@
+"""From noise to latents: Kolors' noise schedule, the samplers, and the denoising loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor
+
+from renderer.kolors.card import Sampler
+from renderer.kolors.diffsynth import ddim_class
+from renderer.kolors.weights import Denoiser
+
+TRAIN_STEPS, BETA_START, BETA_END = 1100, 0.00085, 0.014
+"""Kolors' schedule: `scaled_linear` betas, noise (epsilon) predicted (Kwai-Kolors/Kolors, scheduler_config.json)."""
+SCHEDULE = {
+    "num_train_timesteps": TRAIN_STEPS,
+    "beta_start": BETA_START,
+    "beta_end": BETA_END,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "epsilon",
+    "timestep_spacing": "leading",
+    "steps_offset": 1,
+}
+LATENT_CHANNELS = 4
+LATENT_FACTOR = 8
+"""Pixels along a side for one latent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What one denoising is told, for a batch: text `states` [batch, length, width] and `pooled` [batch, width], the
+    same of the negatives where there is guidance, and `time_ids` [6]: height, width, crop top and left, height, width.
+    """
+
+    states: Tensor
+    pooled: Tensor
+    time_ids: Tensor
+    negative_states: Tensor | None = None
+    negative_pooled: Tensor | None = None
+
+
+class Stepper(Protocol):
+    """A sampler in use: it walks one batch once from noise to latents."""
+
+    timesteps: Tensor
+    init_noise_sigma: float | Tensor
+
+    def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor:
+        """The sample as the UNet wants to see it at this timestep."""
+        ...
+
+    def step(self, noise: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
+        """The sample after this step, given the noise that the UNet sees in it."""
+        ...
+
+
+def noise(generator: torch.Generator, width: int, height: int) -> Tensor:
+    """[1, 4, height/8, width/8] of fp32 noise, drawn on the CPU: the same for a seed on every machine."""
+    shape = (1, LATENT_CHANNELS, height // LATENT_FACTOR, width // LATENT_FACTOR)
+    return torch.randn(shape, generator=generator, dtype=torch.float32)
+
+
+@torch.inference_mode()
+def denoise(
+    denoiser: Denoiser,
+    latents: Tensor,
+    conditions: Conditions,
+    stepper: Stepper,
+    guidance: float,
+    done: Callable[[int, int], None] = lambda step, steps: None,
+) -> Tensor:
+    """fp32 latents [batch, 4, h, w] from noise of that shape, on its device. `done` hears of each finished step.
+
+    Negatives and positives go through the UNet in one call, in the UNet's type; guidance and the sampler's arithmetic
+    are fp32. Without negatives in `conditions` there is no guidance.
+    """
+    guided = conditions.negative_states is not None
+    told = _told(denoiser, conditions, latents.shape[0])
+    dtype = told["encoder_hidden_states"].dtype
+    latents = latents * stepper.init_noise_sigma
+    for step, timestep in enumerate(stepper.timesteps.to(latents.device)):
+        seen = stepper.scale_model_input(latents, timestep)
+        seen = torch.cat([seen, seen]) if guided else seen
+        predicted = denoiser.unet(seen.to(dtype), timestep, **told).float()
+        if guided:
+            negative, positive = predicted.chunk(2)
+            predicted = negative + guidance * (positive - negative)
+        latents = stepper.step(predicted, timestep, latents)
+        done(step + 1, len(stepper.timesteps))
+    return latents
+
+
+def _told(denoiser: Denoiser, conditions: Conditions, batch: int) -> dict[str, Any]:
+    """The UNet's other arguments, the same at every step; negatives come first."""
+    states, pooled = conditions.states, conditions.pooled
+    if conditions.negative_states is not None and conditions.negative_pooled is not None:
+        states = torch.cat([conditions.negative_states, states])
+        pooled = torch.cat([conditions.negative_pooled, pooled])
+    time_ids = conditions.time_ids.expand(states.shape[0], -1)
+    return {
+        "encoder_hidden_states": denoiser.text_projection(states),
+        "added_cond_kwargs": {"text_embeds": pooled, "time_ids": time_ids},
+    }
+
+
+def make_stepper(sampler: Sampler, steps: int, generators: Sequence[torch.Generator]) -> Stepper:
+    """A sampler for one batch. What it draws (lcm), it draws for each take from that take's own generator."""
+    if sampler == "ddim":
+        return _Ddim(steps)
+    return _FromDiffusers(sampler, steps, list(generators))
+
+
+class _Ddim:
+    """DiffSynth's DDIM, deterministic, from timestep 1099 to 0 and then to clean latents (ᾱ = 1)."""
+
+    init_noise_sigma: float | Tensor = 1.0
+
+    def __init__(self, steps: int) -> None:
+        self._scheduler = ddim_class()(TRAIN_STEPS, BETA_START, BETA_END)
+        self._scheduler.set_timesteps(steps)
+        self.timesteps: Tensor = self._scheduler.timesteps
+
+    def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor:
+        return sample
+
+    def step(self, noise: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
+        return cast(Tensor, self._scheduler.step(noise, timestep.cpu(), sample))
+
+
+class _FromDiffusers:
+    """One of diffusers' schedulers with Kolors' schedule."""
+
+    def __init__(self, sampler: Sampler, steps: int, generators: list[torch.Generator]) -> None:
+        self._scheduler = _scheduler(sampler)
+        # LCM picks its timesteps among 50 that it was distilled on; more steps than that need a finer choice.
+        extra = {"original_inference_steps": max(50, steps)} if sampler == "lcm" else {}
+        self._scheduler.set_timesteps(steps, **extra)
+        self._drawing = {"generator": generators} if sampler == "lcm" else {}
+        self.timesteps: Tensor = self._scheduler.timesteps
+        self.init_noise_sigma: float | Tensor = self._scheduler.init_noise_sigma
+
+    def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor:
+        return cast(Tensor, self._scheduler.scale_model_input(sample, timestep))
+
+    def step(self, noise: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
+        return cast(Tensor, self._scheduler.step(noise, timestep, sample, return_dict=False, **self._drawing)[0])
+
+
+def _scheduler(sampler: Sampler) -> Any:  # noqa: ANN401
+    """diffusers' scheduler: Euler as Kolors' authors run it, the others as diffusers documents them for Kolors."""
+    if sampler == "euler":
+        from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
+
+        return EulerDiscreteScheduler(**SCHEDULE)
+    if sampler == "dpm++2m":
+        from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+
+        return DPMSolverMultistepScheduler(**SCHEDULE, use_karras_sigmas=True)
+    if sampler == "unipc":
+        from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
+
+        return UniPCMultistepScheduler(**SCHEDULE)
+    from diffusers.schedulers.scheduling_lcm import LCMScheduler
+
+    return LCMScheduler(**SCHEDULE, clip_sample=False, set_alpha_to_one=False)

@@ -1,0 +1,83 @@
+"""The model at work: the UNet with its LoRAs and the VAE, loaded on one device in one precision at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from renderer.kolors import memory
+from renderer.kolors.card import Precision
+from renderer.kolors.device import DTYPES, vae_dtype
+from renderer.kolors.weights import Denoiser, load_denoiser, load_vae
+from renderer.take import TakeLora
+
+Result = TypeVar("Result")
+
+
+class Studio:
+    """Loads what the next picture needs, and keeps it until something else is needed."""
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.folder = folder
+        self.device = device
+        self.precision: Precision | None = None
+        self._denoiser: Denoiser | None = None
+        self._vae: nn.Module | None = None
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """The UNet as it was last prepared."""
+        assert self._denoiser is not None, "prepare() comes first"
+        return self._denoiser
+
+    def check(self, loras: Iterable[TakeLora]) -> None:
+        """Raises LoraError where a LoRA file can't be used with this model."""
+
+    def prepare(self, precision: Precision, loras: tuple[TakeLora, ...], done: Callable[[int, int], None]) -> None:
+        """Loads UNet and VAE in this precision, unless they are there. `done` hears how many of the two are loaded."""
+        if self.precision != precision:
+            self.release()
+            done(0, 2)
+            denoiser = load_denoiser(self.folder, self.device, DTYPES[precision])
+            done(1, 2)
+            self._vae = load_vae(self.folder, self.device, vae_dtype(self.device, precision))
+            done(2, 2)
+            self._denoiser, self.precision = denoiser, precision
+
+    def release(self) -> None:
+        """Gives the memory of all weights back."""
+        self._denoiser, self._vae, self.precision = None, None, None
+        memory.release(self.device)
+
+    def with_room(self, work: Callable[[], Result]) -> Result:
+        """The result of `work`; where memory runs out, these weights are released and it is tried again."""
+        try:
+            return work()
+        except (RuntimeError, MemoryError) as error:
+            if self._denoiser is None or not memory.is_out_of_memory(error):
+                raise
+        self.release()
+        return work()
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
+        """uint8 [height, width, 3] from latents [4, height/8, width/8].
+
+        Raises FloatingPointError where latents or picture are not finite, torch.OutOfMemoryError or its kin.
+        """
+        vae = self._vae
+        assert vae is not None, "prepare() comes first"
+        if not torch.isfinite(latents).all():
+            raise FloatingPointError("the numbers went out of range while denoising (NaN or infinity)")
+        dtype = next(vae.parameters()).dtype
+        scaled = (latents.unsqueeze(0) / cast(float, vae.scaling_factor)).to(dtype)
+        picture = cast(Callable[[Tensor], Tensor], vae.decode)(scaled)[0].float()
+        if not torch.isfinite(picture).all():
+            raise FloatingPointError("the numbers went out of range while decoding (NaN or infinity)")
+        return (picture.clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()

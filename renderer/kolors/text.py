@@ -1,0 +1,78 @@
+"""From a prompt to ChatGLM3's token ids, by SentencePiece alone; checking a story's prompts needs no torch.
+
+Same ids as `diffusers.pipelines.kolors.ChatGLMTokenizer`, padded and cut as KolorsPipeline.encode_prompt asks for.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from renderer.errors import ModelError
+from renderer.kolors.card import read_card
+from renderer.kolors.layout import TOKENIZER
+
+if TYPE_CHECKING:
+    from sentencepiece import SentencePieceProcessor
+
+SPECIALS = 2
+"""`[gMASK]` and `sop` stand before every prompt and take two of its places."""
+
+
+class Tokens(NamedTuple):
+    """A padded prompt: each list has the model's text length. Padding stands left, with mask 0 and position 0."""
+
+    ids: list[int]
+    mask: list[int]
+    positions: list[int]
+
+
+def count_pieces(folder: Path, text: str) -> int:
+    """How many pieces a prompt has for this model; its card's `text_length` less 2 fit. Raises ModelError."""
+    return len(_processor(folder).encode(text))
+
+
+def cut_at(folder: Path, text: str) -> str | None:
+    """The end of a too long prompt, which the model does not see; None when all of it fits. Raises ModelError.
+
+    Found by bisection, since pieces don't know their place in the text: exact but for a piece that the cut splits.
+    """
+    processor, room = _processor(folder), read_card(folder).text_length - SPECIALS
+    if len(processor.encode(text)) <= room:
+        return None
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if len(processor.encode(text[:middle])) <= room else (low, middle - 1)
+    return text[low:]
+
+
+def tokenize(folder: Path, text: str, length: int) -> Tokens:
+    """`[gMASK] sop` and the prompt's first `length` - 2 pieces, padded on the left to `length`. Raises ModelError."""
+    processor = _processor(folder)
+    # ChatGLM3 numbers its special tokens after SentencePiece's: [MASK], [gMASK], [sMASK], sop, eop.
+    first_special = processor.vocab_size()
+    ids = [first_special + 1, first_special + 3, *processor.encode(text)[: length - SPECIALS]]
+    padding = length - len(ids)
+    return Tokens(
+        ids=[processor.unk_id()] * padding + ids,
+        mask=[0] * padding + [1] * len(ids),
+        positions=[0] * padding + list(range(len(ids))),
+    )
+
+
+def _processor(folder: Path) -> SentencePieceProcessor:
+    file = folder / TOKENIZER
+    try:
+        status = file.stat()
+        return _load(file, status.st_size, status.st_mtime_ns)
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{file}: can't be read: {error}. Run: storyboard models pull kolors") from error
+
+
+@lru_cache(maxsize=4)
+def _load(file: Path, size: int, mtime_ns: int) -> SentencePieceProcessor:
+    from sentencepiece import SentencePieceProcessor
+
+    return SentencePieceProcessor(model_file=str(file))
