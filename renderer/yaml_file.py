@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -38,6 +39,8 @@ _CONSTANTS: dict[str, float | bool | None] = (
     | dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf"))
     | dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan"))
 )
+_NO_ITEMS: Mapping[Key, Node] = MappingProxyType({})
+_NO_KEYS: Mapping[str, tuple[int, int]] = MappingProxyType({})
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]")
 _OPENING_BRACE = re.compile(r"\s*(?:- +)?[^\s:#]+: +\{")
 
@@ -68,8 +71,8 @@ class Node:
     column: int
     start: int
     end: int
-    items: dict[Key, Node] = field(default_factory=dict)
-    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
+    items: Mapping[Key, Node] = field(default_factory=lambda: _NO_ITEMS)
+    keys: Mapping[str, tuple[int, int]] = field(default_factory=lambda: _NO_KEYS)
     size: int = 1
 
     def find(self, where: Where) -> Node:
@@ -221,19 +224,20 @@ class _Builder:
         return node
 
     def sequence(self, node: Node) -> None:
+        items: dict[Key, Node] = {}
         self.where.append(0)
-        node.value = []
         for index, event in enumerate(self.events):
             if isinstance(event, yaml.SequenceEndEvent):
                 break
             self.where[-1] = index
-            item = self.node(event)
-            node.items[index] = item
-            node.value.append(item.value)
+            items[index] = item = self.node(event)
             node.size += item.size
         self.where.pop()
+        node.items, node.value = items, [item.value for item in items.values()]
 
     def mapping(self, node: Node) -> None:
+        items: dict[Key, Node] = {}
+        keys: dict[str, tuple[int, int]] = {}
         inherited: list[Node] = []
         for event in self.events:
             if isinstance(event, yaml.MappingEndEvent):
@@ -245,19 +249,17 @@ class _Builder:
             node.size += item.size
             if key == "<<" and event.implicit[0]:
                 inherited.extend(self.inherited(item))
-            elif key in node.items:
-                first = node.keys[key][0]
-                what = f'the key "{key}" is given twice (first in line {first}).'
+            elif key in items:
+                what = f'the key "{key}" is given twice (first in line {keys[key][0]}).'
                 self.problems.append(item.problem(tuple(self.where), what, "Keep one of them.", at=at))
             else:
-                node.items[key] = item
-                node.keys[key] = at
+                items[key], keys[key] = item, at
             self.where.pop()
         for mapping in inherited:
             for name, place in mapping.keys.items():
-                node.items.setdefault(name, mapping.items[name])
-                node.keys.setdefault(name, place)
-        node.value = {name: item.value for name, item in node.items.items()}
+                items.setdefault(name, mapping.items[name])
+                keys.setdefault(name, place)
+        node.items, node.keys, node.value = items, keys, {name: item.value for name, item in items.items()}
 
     def key(self, event: _Event) -> str:
         """The text of a key; anything else stops the reading, since what follows could not be named."""
