@@ -58,7 +58,7 @@ def problems_of(
             yield where, root.find(where[:-1]).problem(where, what, _purpose(model, where))
         else:
             what, todo = _in_words(details)
-            on_key = root.find(where[:-1]).keys.get(str(where[-1])) if details["loc"][-1] == "[key]" else None
+            on_key = root.find(where[:-1]).keys.get(str(where[-1])) if details["loc"][-1:] == ("[key]",) else None
             yield where, root.find(where).problem(where, what, todo, at=on_key)
 
 
@@ -115,7 +115,7 @@ def _unknown_key(where: Where, root: Node, model: type[BaseModel], synonyms: Map
     elif key in model.model_fields:
         todo = "It belongs at the top of the file."
     elif elsewhere:
-        todo = f'It belongs under "{elsewhere[0]}".'
+        todo = f'It belongs under "{elsewhere[-1]}".'
     else:
         todo = did_you_mean(key, known)
     parent = root.find(where[:-1])
@@ -149,7 +149,7 @@ def _expected(what: str, todo: str = "") -> _Words:
 
 
 def _text(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
-    todo = ""
+    todo = "Write it, in quotes if need be." if value is None else ""
     if isinstance(value, bool | int | float):
         written = str(value).lower() if isinstance(value, bool) else _number(value)
         todo = f'Put it in quotes: "{written}".'
@@ -158,10 +158,18 @@ def _text(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
     return f"expected text, got {describe(value)}.", todo
 
 
+def _mapping(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
+    todo = 'Write "key: value" lines.'
+    if isinstance(value, str) and re.search("[:：]", value):
+        todo = 'After a key comes a half-width ":" and a space.'
+    return f"expected a mapping, got {describe(value)}.", todo
+
+
 def _limit(words: str, name: str) -> _Words:
     def tell(value: object, context: Mapping[str, Any]) -> tuple[str, str]:
-        shown = f", got {describe(value).removeprefix('the number ')}"
-        return f"has to be {words} {context[name]:,}{shown}.", ""
+        limit = context[name]
+        shown = f"{int(limit):,}" if limit == int(limit) else str(limit)
+        return f"has to be {words} {shown}, got {describe(value).removeprefix('the number ')}.", ""
 
     return tell
 
@@ -175,7 +183,8 @@ def _choice(value: object, context: Mapping[str, Any]) -> tuple[str, str]:
 
 def _length(words: str, name: str) -> _Words:
     def tell(value: object, context: Mapping[str, Any]) -> tuple[str, str]:
-        return f"has to have {words} {context[name]:,} entries, got {context.get('actual_length') or 'none'}.", ""
+        count, limit = context.get("actual_length") or 0, context[name]
+        return f"expected {words} {limit:,} {'entry' if limit == 1 else 'entries'}, got {count or 'none'}.", ""
 
     return tell
 
@@ -185,12 +194,12 @@ _WORDS: dict[str, _Words] = {
     "string_type": _text,
     "int_type": _expected("a whole number"),
     "float_type": _expected("a number"),
-    "finite_number": _expected("a number"),
+    "finite_number": _expected("a finite number"),
     "bool_type": _expected("true or false"),
     "list_type": _expected("a list", 'Write each entry in a line of its own after "- ", or [a, b].'),
     "tuple_type": _expected("a list", 'Write each entry in a line of its own after "- ", or [a, b].'),
-    "dict_type": _expected("a mapping", 'Write "key: value" lines below it.'),
-    "model_type": _expected("a mapping", 'Write "key: value" lines below it.'),
+    "dict_type": _mapping,
+    "model_type": _mapping,
     "literal_error": _choice,
     "greater_than_equal": _limit("at least", "ge"),
     "greater_than": _limit("more than", "gt"),

@@ -9,11 +9,12 @@ from pathlib import Path
 from renderer.errors import ModelError, Problem, did_you_mean
 from renderer.kolors.card import KOLORS, ModelCard, find_model, model_folders, read_card
 from renderer.lora_folders import find_file, known_loras
-from renderer.prompts import MAX_LENGTH, Template, TemplateError, longest, measure_cast, parse_template
-from renderer.salvage import Salvaged
+from renderer.prompts import MAX_LENGTH, longest, measure_cast
+from renderer.salvage import STAND_IN, Salvaged
 from renderer.scene import Character, LoraUse, Scene, stack
 from renderer.size import size_for
 from renderer.story_file import CharacterEntry, Loras, PickEntry, ReplaceLoras, ReplaceText, SceneEntry, SeedRange
+from renderer.template import Template, TemplateError, parse_template
 from renderer.yaml_file import Node, Where
 
 DEFAULT_MODEL = "kolors-mini"
@@ -71,7 +72,7 @@ class Resolver:
         node = self.root.find(("model",))
         is_path = any(mark in self.model for mark in "/\\") or self.model.startswith(".")
         if is_path:
-            self.model = str(node.source.file.parent / self.model)
+            self.model = str((node.source.file.parent / self.model).resolve())
         try:
             self.model_folder = find_model(self.model, None, self.models)
             if self.model_folder is not None:
@@ -106,7 +107,8 @@ class Resolver:
         self._lengths, endless = measure_cast(self.cast)
         for name, what in endless.items():
             where = ("characters", name)
-            self.problems.append(self.root.find((*where, "prompt")).problem(where, what, "Break the circle."))
+            if what:
+                self.problems.append(self.root.find((*where, "prompt")).problem(where, what))
             self.cast[name] = Template("", ())
         for name, entry in entries.items():
             self._look_up(self.cast[name], ("characters", name, "prompt"))
@@ -174,11 +176,16 @@ class Resolver:
         for index, entry in enumerate(entries or ()):
             place = (*where, index)
             name = entry if isinstance(entry, str) else entry.name
+            if name == STAND_IN and place in self.lost:
+                continue
             node = self.root.find(place)
             path = self._lora_file(name, node.source.file.parent)
             if path is None:
                 what = f'there is no LoRA "{name}".'
-                self.problems.append(node.problem(place, what, did_you_mean(name, known_loras(self.folders))))
+                todo = (
+                    did_you_mean(name, known_loras(self.folders)) or "Put its file into lora_weights/ beside the story."
+                )
+                self.problems.append(node.problem(place, what, todo))
             elif path in seen:
                 self.problems.append(node.problem(place, f'the LoRA "{name}" is given twice.', "Keep one of them."))
             else:

@@ -13,8 +13,8 @@ from renderer.errors import Problem
 from renderer.story_file import SYNONYMS, StoryFile
 from renderer.yaml_file import Node, Where
 
-_STAND_IN = "-"
-"""Stands for a prompt that can't be read, in a story that will not be painted."""
+STAND_IN = "-"
+"""Stands for a prompt or a LoRA that can't be read, in a story that will not be painted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +43,35 @@ def validate_story(root: Node) -> Salvaged:
 
 def _piece(where: Where) -> Where:
     """The smallest part of a story that can be left out for something wrong at a path."""
-    return where[:3] if where[:1] == ("scenes",) else where[:2] if where[:1] == ("characters",) else where[:1]
+    return where[: {"scenes": 3, "characters": 2, "loras": 2}.get(str(where[0]), 1)] if where else ()
 
 
 def _without(data: Any, pieces: Iterable[Where], lost: set[Where]) -> dict[str, Any]:  # noqa: ANN401
     """The data without some pieces; a piece that is lost a second time takes with it what it stands in."""
     kept = dict(data) if isinstance(data, dict) else {}
-    if isinstance(kept.get("characters"), dict):
-        kept["characters"] = dict(kept["characters"])
-    if isinstance(kept.get("scenes"), list):
-        kept["scenes"] = list(kept["scenes"])
+    for key in ("characters", "loras", "scenes"):
+        if isinstance(kept.get(key), dict | list):
+            kept[key] = kept[key].copy()
     for piece in pieces:
         again = piece in lost
         lost.add(piece)
         match piece:
             case ("scenes", int(index), str(key)) if not again and isinstance(kept["scenes"][index], dict):
                 scene = {name: value for name, value in kept["scenes"][index].items() if name != key}
-                kept["scenes"][index] = {"prompt": _STAND_IN, **scene}
+                kept["scenes"][index] = {"prompt": STAND_IN, **scene}
             case ("scenes", int(index), *_):
-                kept["scenes"][index] = {"prompt": _STAND_IN}
+                kept["scenes"][index] = {"prompt": STAND_IN}
             case ("scenes",):
-                kept["scenes"] = [{"prompt": _STAND_IN}]
+                kept["scenes"] = [{"prompt": STAND_IN}]
             case ("characters", str(name)) if not again:
-                kept["characters"][name] = _STAND_IN
+                kept["characters"][name] = STAND_IN
             case ("characters", str(name)):
                 kept["characters"].pop(name, None)
-            case (str(key),):
+            case ("loras", int(index)) if not again:
+                entry = kept["loras"][index]
+                name = entry.get("name") if isinstance(entry, dict) else None
+                kept["loras"][index] = name if isinstance(name, str) and name else STAND_IN
+            case (str(key), *_):
                 kept.pop(key, None)
-            case _:
-                kept = {}
-    kept.setdefault("scenes", [{"prompt": _STAND_IN}])
+    kept.setdefault("scenes", [{"prompt": STAND_IN}])
     return kept

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Tag, WithJsonSchema
 
 from renderer.authoring import LIST, MAPPING, NUMBER, TEXT, Authored, describe, one_of_forms, refuse
 from renderer.kolors.card import Precision, Sampler
+from renderer.name import MAX_ID, check_name
 from renderer.size import SIZE_PATTERN, read_size
 
 MAX_SEED = 2**32 - 1
 """torch's CPU generator reads 32 bits of a seed."""
 MAX_SEEDS = 1_000
 MAX_SCENES = 20_000
-MAX_ID = 64
 
 SYNONYMS = {
     "neg": "negative",
@@ -66,7 +65,6 @@ SYNONYMS = {
 """Words that people write for a key that has another name."""
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-_RESERVED = re.compile(r"(?i:con|prn|aux|nul|com\d|lpt\d)")
 
 
 def _text(text: str) -> str:
@@ -79,31 +77,6 @@ def _prompt(text: str) -> str:
     if not text.strip():
         raise refuse("the text is empty.", "Write what is to be seen.")
     return text
-
-
-def _name(name: str) -> str:
-    """A name that is safe in file names, on the command line and in braces."""
-    allowed = "Use letters of any script, digits, - and _."
-    if not name:
-        raise refuse("the name is empty.", allowed)
-    if len(name) > MAX_ID or len(name.encode("utf-8", "replace")) > 3 * MAX_ID:
-        raise refuse(f"the name is longer than {MAX_ID} characters.", "Shorten it.")
-    for character in name:
-        if character not in "-_" and unicodedata.category(character) not in ("Nd", "Mn", "Mc"):
-            if not character.isalpha():
-                raise refuse(f"a name can't hold {_called(character)}.", allowed)
-    if not name[0].isalnum() and name[0] != "_":
-        raise refuse(f"a name can't begin with {_called(name[0])}.", "Begin it with a letter, a digit or _.")
-    if _RESERVED.fullmatch(name):
-        raise refuse(f'"{name}" is a name that Windows keeps for itself.', "Choose another.")
-    return name
-
-
-def _called(character: str) -> str:
-    if character.isspace():
-        return "white space"
-    title = unicodedata.name(character, f"U+{ord(character):04X}").lower()
-    return f'"{character}" ({title})' if character.isprintable() else f"an invisible character ({title})"
 
 
 def _size(value: object) -> str:
@@ -127,7 +100,7 @@ Text = Annotated[str, Field(strict=True), AfterValidator(_text)]
 Prompt = Annotated[Text, AfterValidator(_prompt)]
 Name = Annotated[
     str,
-    AfterValidator(_name),
+    AfterValidator(check_name),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_ID, "pattern": r"^[^\s/\\.:{}|]+$"}),
 ]
 Whole = Annotated[int, Field(strict=True)]

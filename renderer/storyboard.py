@@ -12,10 +12,11 @@ from renderer.include import read_story
 from renderer.kolors.card import ModelCard, Precision
 from renderer.lora_folders import lora_folders
 from renderer.manifest import GridStyle
-from renderer.prompts import Expansion, Part, Template, expand, join
+from renderer.prompts import Expansion, Part, expand, join
 from renderer.resolve import Resolver
 from renderer.salvage import validate_story
 from renderer.scene import Character, LoraUse, Scene, stack
+from renderer.template import Template
 from renderer.yaml_file import Node, Where
 
 __all__ = ["Character", "LoraUse", "Scene", "Storyboard", "load_storyboard"]

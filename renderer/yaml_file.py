@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from renderer.errors import AuthoringError, Problem, did_you_mean
+from renderer.yaml_hints import explain
 
 MAX_BYTES = 8 * 2**20
 """Largest file that is read. Twenty thousand annotated scenes are about half of it."""
@@ -42,7 +43,6 @@ _CONSTANTS: dict[str, float | bool | None] = (
 _NO_ITEMS: Mapping[Key, Node] = MappingProxyType({})
 _NO_KEYS: Mapping[str, tuple[int, int]] = MappingProxyType({})
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]")
-_OPENING_BRACE = re.compile(r"\s*(?:- +)?[^\s:#]+: +\{")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,8 @@ def read_yaml(file: Path) -> Document:
     try:
         root = builder.document()
     except yaml.YAMLError as error:
-        raise AuthoringError([*builder.problems, _syntax_problem(source, error)]) from error
+        line, column, what, todo = explain(error, source.text)
+        raise AuthoringError([*builder.problems, Problem(file, line, column, "", what, todo)]) from error
     except _Stop as stop:
         raise AuthoringError([*builder.problems, stop.problem]) from None
     return Document(root, tuple(builder.problems))
@@ -207,7 +208,8 @@ class _Builder:
             return self.alias(event)
         if event.tag is not None:
             todo = "Remove the tag; to make a text of something else, put it in quotes."
-            self.problems.append(self.problem(event, f'tags such as "{event.tag}" are not read.', todo))
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self.problems.append(self.problem(event, f'tags such as "{tag}" are not read.', todo))
         self.grow(1, event)
         start = event.start_mark
         node = Node(self.source, None, start.line + 1, start.column + 1, start.index, event.end_mark.index)
@@ -307,40 +309,3 @@ def plain_value(text: str) -> str | int | float | bool | None:
     if _INT.fullmatch(text):
         return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
     return float(text) if _FLOAT.fullmatch(text) else text
-
-
-_HINTS = (
-    ("mapping values are not allowed", 'A text that holds ": " needs quotes; else the indentation is wrong.'),
-    ("found unexpected end of stream", "A quote is opened and never closed."),
-    ("could not find expected ':'", 'Write "key: value", with ":" and a space; a long text needs quotes.'),
-    ("did not find expected ',' or ']'", "A bracket is not closed, or a comma is missing."),
-    ("did not find expected ',' or '}'", 'A brace is not closed; a text that begins with "{" needs quotes.'),
-    ("did not find expected node content", 'A text that begins with "{", "[" or "," needs quotes.'),
-    ("did not find expected key", "Check the indentation, and that quotes inside a text are of the other kind."),
-    ("did not find expected '-' indicator", 'Each entry of a list begins with "- ", all at the same indentation.'),
-    (
-        "block sequence entries are not allowed",
-        'A list begins in a line of its own; a text that begins with "- " needs quotes.',
-    ),
-    ("found unknown escape character", "Inside double quotes a backslash is written twice; in single quotes once."),
-    ("anchor", 'A text that begins with "&" or "*" needs quotes.'),
-)
-
-
-def _syntax_problem(source: Source, error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    reason = getattr(error, "problem", None) or str(error)
-    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-    lines = source.text.split("\n")
-    written = lines[line - 1] if line <= len(lines) else ""
-    opening = _OPENING_BRACE.match(written)
-    if opening and "scanning" not in str(getattr(error, "context", "")):
-        todo = 'A text that begins with "{" needs quotes.'
-        return Problem(source.file, line, opening.end(), "", "this reads as a mapping, not as text.", todo)
-    if "cannot start any token" in reason:
-        todo = f'A text that begins with "{written[column - 1 : column]}" needs quotes.'
-        if written[column - 1 : column] == "\t":
-            todo = "Indent with spaces, not with tabs."
-    else:
-        todo = next((hint for part, hint in _HINTS if part in reason), "")
-    return Problem(source.file, line, column, "", f"this is not valid YAML: {reason}.", todo)
