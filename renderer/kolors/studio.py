@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from renderer.kolors import memory
 from renderer.kolors.card import Precision
 from renderer.kolors.device import DTYPES, vae_dtype
+from renderer.kolors.lora import MergedUNet, check_lora
+from renderer.kolors.lora_file import unet_shapes
 from renderer.kolors.weights import Denoiser, load_denoiser, load_vae
 from renderer.take import TakeLora
 
@@ -28,6 +30,7 @@ class Studio:
         self.device = device
         self.precision: Precision | None = None
         self._denoiser: Denoiser | None = None
+        self._merged: MergedUNet | None = None
         self._vae: nn.Module | None = None
 
     @property
@@ -38,9 +41,14 @@ class Studio:
 
     def check(self, loras: Iterable[TakeLora]) -> None:
         """Raises LoraError where a LoRA file can't be used with this model."""
+        for lora in dict.fromkeys(loras):
+            check_lora(lora, unet_shapes(self.folder))
 
     def prepare(self, precision: Precision, loras: tuple[TakeLora, ...], done: Callable[[int, int], None]) -> None:
-        """Loads UNet and VAE in this precision, unless they are there. `done` hears how many of the two are loaded."""
+        """Loads UNet and VAE in this precision, unless they are there, and merges the LoRAs into the UNet.
+
+        `done` hears how many of the two are loaded. Raises ModelError, LoraError.
+        """
         if self.precision != precision:
             self.release()
             done(0, 2)
@@ -49,10 +57,13 @@ class Studio:
             self._vae = load_vae(self.folder, self.device, vae_dtype(self.device, precision))
             done(2, 2)
             self._denoiser, self.precision = denoiser, precision
+            self._merged = MergedUNet(denoiser.unet, unet_shapes(self.folder))
+        assert self._merged is not None
+        self._merged.use(loras)
 
     def release(self) -> None:
         """Gives the memory of all weights back."""
-        self._denoiser, self._vae, self.precision = None, None, None
+        self._denoiser, self._merged, self._vae, self.precision = None, None, None, None
         memory.release(self.device)
 
     def with_room(self, work: Callable[[], Result]) -> Result:
