@@ -208,6 +208,69 @@ def inspect(
 
 
 @app.command()
+def clean(
+    story: Story,
+    out_: Out = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete them.")] = False,
+    loras: Loras = None,
+) -> None:
+    """List superseded pictures and what a kill left behind; delete them with --yes."""
+    from renderer.clean import find_leftovers, remove
+    from renderer.paint import open_run
+    from renderer.plan import make_plan
+    from renderer.storyboard import load_storyboard
+
+    planned = make_plan(load_storyboard(story, loras=loras or ()), out=out_)
+    with open_run(planned, lambda: make_plan(load_storyboard(story, loras=loras or ()), out=out_)) as held:
+        leftovers = find_leftovers(held)
+        for path in leftovers.files:
+            out.print(str(held.folder / path), markup=False)
+        words = f"{_count(len(leftovers.files), 'file')}, {leftovers.bytes / 1e6:.1f} MB"
+        if yes:
+            remove(held, leftovers)
+        out.print(
+            f"{words}{' deleted' if yes else '; nothing deleted yet: --yes deletes them' * bool(leftovers.files)}."
+        )
+
+
+@app.command()
+def verify(
+    story: Story,
+    out_: Out = None,
+    scene: Scenes = None,
+    seed: Seeds = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only name takes that differ.")] = False,
+    loras: Loras = None,
+) -> None:
+    """Paint again and compare: equal to the bit, close (at least 30 dB), or different (exit code 1)."""
+    from renderer.line import verify_story
+
+    worst = 0
+    for found in verify_story(story, out=out_, scenes=scene or (), seeds=seed or (), loras=loras or ()):
+        bad = found.verdict in ("different", "failed")
+        worst = max(worst, int(bad))
+        detail = found.failure or f"largest difference {found.largest}, PSNR {found.psnr:.1f} dB"
+        if bad or not quiet:
+            out.print(f"{found.take.scene}, seed {found.take.seed}: {found.verdict} ({detail})", markup=False)
+    raise typer.Exit(worst)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine can run, and what is missing."""
+    from renderer.doctor import examine
+
+    marks = {"good": "[green]good[/]   ", "poor": "[yellow]poor[/]   ", "missing": "[red]missing[/]"}
+    bad = False
+    for finding in examine():
+        bad = bad or finding.state == "missing"
+        out.print(
+            f"{marks[finding.state]}  {finding.subject}: {_escaped(finding.words)}. {_escaped(finding.todo)}".rstrip()
+        )
+    raise typer.Exit(1 if bad else 0)
+
+
+@app.command()
 def schema(
     to: Annotated[Path | None, typer.Argument(help="Write it to this file instead of the screen.")] = None,
 ) -> None:
@@ -251,9 +314,9 @@ def _say_result(result: Result, story: Path, quiet: bool) -> None:
         return
     if quiet:
         return
-    painted, failed = len(result.outcome.painted), len(result.outcome.failed)
+    painted, lost = len(result.outcome.painted), len(result.outcome.failed)
     words = [f"{_count(painted, 'take')} painted" if painted else "Nothing to paint"]
-    words += [f"{failed} failed"] if failed else []
+    words += [f"{lost} failed"] if lost else []
     words += [f"{result.left} left for later"] if result.left else []
     out.print(f"{', '.join(words)}.", markup=False)
     out.print(f"sheet  {result.sheet}", markup=False)

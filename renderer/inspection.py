@@ -21,7 +21,9 @@ def picture_record(picture: Path) -> dict[str, Any]:
         return read_record(picture)
     if INFOTEXT in texts:
         return _from_infotext(parse_infotext(texts[INFOTEXT]))
-    raise PictureError(f"{picture}: carries neither a storyboard record nor an infotext; it can't be told what made it.")
+    raise PictureError(
+        f"{picture}: carries neither a storyboard record nor an infotext; it can't be told what made it."
+    )
 
 
 def scene_yaml(picture: Path) -> str:
@@ -34,7 +36,9 @@ def scene_yaml(picture: Path) -> str:
         board["model"] = str(record["model"]).partition("@")[0]
     if "width" in record:
         board["size"] = f"{record['width']}x{record['height']}"
-    board |= {name: record[name] for name in ("steps", "guidance", "sampler", "precision", "reproducible") if name in record}
+    board |= {
+        name: record[name] for name in ("steps", "guidance", "sampler", "precision", "reproducible") if name in record
+    }
     # What the record holds is final text: its braces are literal.
     scene: dict[str, Any] = {"id": _scene_name(picture, record), "prompt": _literal(record["prompt"])}
     if record.get("negative"):

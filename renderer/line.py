@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from renderer.errors import ModelError, StoryboardError, did_you_mean
 from renderer.files import explained
@@ -16,6 +17,9 @@ from renderer.progress import default_observer
 from renderer.sheet import write_sheet
 from renderer.storyboard import load_storyboard
 from renderer.take import Painter
+
+if TYPE_CHECKING:
+    from renderer.verify import Comparison
 
 REFRESH_SECONDS = 2.0
 """The sheet is written anew while painting, at most this often, and never for more than a twentieth of the time."""
@@ -80,6 +84,25 @@ def rebuild(
 ) -> Result:
     """Grid and sheet anew from the pictures that are there, without painting. Raises as `render` does."""
     return render(story, out=out, limit=0, loras=loras, templates=templates)
+
+
+def verify_story(
+    story: Path | str,
+    *,
+    out: Path | str | None = None,
+    scenes: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    loras: Sequence[Path] = (),
+    painter: Painter | None = None,
+) -> Iterator[Comparison]:
+    """Each chosen take that has a picture, painted again and compared with it. Writes nothing; raises as `render`."""
+    from renderer.verify import verify
+
+    plan = make_plan(load_storyboard(story, loras=loras), out=out)
+    _check_selection(plan, scenes, seeds)
+    chosen = [planned for planned in plan.takes if not planned.reason and planned.chosen(scenes, seeds)]
+    if chosen:
+        yield from verify(plan, chosen, painter or _kolors(plan), lambda progress: None)
 
 
 def _painted(

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from renderer.errors import AuthoringError, LoraError, Problem
 from renderer.inventory import Inventory, take_inventory
-from renderer.kolors.card import edition_of, find_model
-from renderer.kolors.lora_file import check_fit, inspect_lora, lora_sha256
+from renderer.kolors.card import edition_of
 from renderer.kolors.text import cut_at
 from renderer.manifest import Manifest, SceneEntry, TakeEntry, read_manifest
 from renderer.prompts import Part
@@ -32,6 +31,10 @@ class PlannedTake:
     prompt: tuple[Part, ...]
     negative: tuple[Part, ...]
     reason: str
+
+    def chosen(self, scenes: Sequence[str], seeds: Sequence[int]) -> bool:
+        """Whether it is a take of these scenes and seeds; none given means all."""
+        return (not scenes or self.take.scene in scenes) and (not seeds or self.take.seed in seeds)
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,7 @@ class Plan:
         self, scenes: Sequence[str] = (), seeds: Sequence[int] = (), limit: int | None = None
     ) -> tuple[PlannedTake, ...]:
         """Of the takes to paint, those of the given scenes and seeds (all where none is given), at most `limit`."""
-        chosen = [
-            planned
-            for planned in self.to_paint
-            if (not scenes or planned.take.scene in scenes) and (not seeds or planned.take.seed in seeds)
-        ]
-        return tuple(chosen[:limit])
+        return tuple([planned for planned in self.to_paint if planned.chosen(scenes, seeds)][:limit])
 
     def seconds(self, takes: Iterable[PlannedTake]) -> float | None:
         """How long painting `takes` will take on this machine, from the takes it has painted; None where it has not."""
@@ -88,7 +86,7 @@ class Plan:
                 break
             for field, text in (("prompt", planned.take.prompt), ("negative", planned.take.negative)):
                 place = (planned.take.scene, field)
-                cut = None if place in found else cut_at(self.model_folder, text, self.storyboard.card.text_length)
+                cut = None if place in found else cut_at(self.model_folder, text)
                 if cut is not None:
                     found[place] = self.storyboard.problem(
                         self.storyboard.place_of(planned.take.scene, field),
@@ -99,7 +97,9 @@ class Plan:
         return (*self.storyboard.warnings, *found.values())
 
 
-def make_plan(storyboard: Storyboard, *, out: Path | str | None = None, more: int = 0, more_for: Sequence[str] = ()) -> Plan:
+def make_plan(
+    storyboard: Storyboard, *, out: Path | str | None = None, more: int = 0, more_for: Sequence[str] = ()
+) -> Plan:
     """Every take of a story, with the reason why it has to be painted or none.
 
     `out` is the run folder (default `renders/<stem>` of the working folder); `more` asks for that many seeds beyond
@@ -109,7 +109,7 @@ def make_plan(storyboard: Storyboard, *, out: Path | str | None = None, more: in
     folder = Path(out) if out is not None else RUNS / storyboard.path.stem
     previous = read_manifest(folder)
     inventory = take_inventory(folder, previous.pictures.values() if previous else ())
-    model_folder = find_model(storyboard.model, storyboard.path.parent)
+    model_folder = storyboard.model_folder
     model = edition_of(model_folder) if model_folder else _remembered_edition(storyboard.card.name, previous)
     loras = _resolve_loras(storyboard, model_folder)
     entries = {scene.id: scene for scene in previous.scenes} if previous else {}
@@ -118,8 +118,8 @@ def make_plan(storyboard: Storyboard, *, out: Path | str | None = None, more: in
     for scene in storyboard.scenes:
         count = more if not more_for or scene.id in more_for else 0
         extra[scene.id] = _extra_seeds(scene, entries.get(scene.id), count)
-        stack = tuple(loras[use] for use in scene.loras)
         for seed in (*scene.seeds, *extra[scene.id]):
+            stack = tuple(loras[use] for use in storyboard.loras(scene, seed))
             takes.append(_planned(storyboard, scene, seed, model, stack, previous, entries.get(scene.id), inventory))
     return Plan(storyboard, folder, model, model_folder, tuple(takes), extra, previous, inventory)
 
@@ -189,9 +189,14 @@ def _remembered_edition(name: str, previous: Manifest | None) -> str:
 
 def _resolve_loras(storyboard: Storyboard, model_folder: Path | None) -> dict[LoraUse, TakeLora]:
     """Every LoRA of the story with its content's hash, checked to be one and to fit the model."""
+    uses = tuple(storyboard.lora_uses())
+    if not uses:
+        return {}
+    from renderer.kolors.lora_file import check_fit, inspect_lora, lora_sha256
+
     resolved: dict[LoraUse, TakeLora] = {}
     problems: list[Problem] = []
-    for use, place in storyboard.lora_uses():
+    for use, place in uses:
         try:
             header = inspect_lora(use.path)
             if model_folder is not None:

@@ -6,7 +6,8 @@ import html
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from renderer.manifest import PictureRecord
 from renderer.paint import Observer
@@ -195,12 +196,19 @@ class Bar(Silent):
         self.bar.stop()
 
 
+class Handle(Protocol):
+    """What IPython gives for something on display."""
+
+    def update(self, shown: object) -> None:
+        """Show something else in its place."""
+
+
 class Notebook(Silent):
     """One line with a bar below the cell of a notebook, at most ten times a second."""
 
-    def __init__(self, display: Any) -> None:
+    def __init__(self, display: Callable[..., Handle]) -> None:
         self.display = display
-        self.handle: Any = None
+        self.handle: Handle | None = None
         self.shown = 0.0
 
     def started(self, takes: int, seconds: float | None) -> None:
@@ -208,7 +216,7 @@ class Notebook(Silent):
         super().started(takes, seconds)
         self.handle = self.display(self._line(), display_id=True)
 
-    def _line(self) -> Any:
+    def _line(self) -> object:
         from IPython.display import HTML
 
         job = self.job

@@ -205,7 +205,7 @@ def test_kill_at_twenty_random_moments_loses_nothing(tmp_path):
     for _ in range(20):
         before = len(pictures_of(story))
         process = start(story, 0.002)
-        wait_for(lambda before=before: len(pictures_of(story)) > before or process.poll() is not None)
+        wait_for(lambda before=before, process=process: len(pictures_of(story)) > before or process.poll() is not None)
         time.sleep(moments.uniform(0, 0.06))
         process.send_signal(signal.SIGKILL)
         process.communicate()

@@ -26,7 +26,12 @@ def rendered(tmp_path):
 
 def test_everything_is_painted_the_first_time(tmp_path):
     plan = replan(tmp_path, STORY)
-    assert [(each.take.scene, each.take.seed) for each in plan.takes] == [("sofa", 0), ("sofa", 1), ("park", 3), ("sea", 4)]
+    assert [(each.take.scene, each.take.seed) for each in plan.takes] == [
+        ("sofa", 0),
+        ("sofa", 1),
+        ("park", 3),
+        ("sea", 4),
+    ]
     assert set(reasons(plan).values()) == {"not painted yet"}
 
 
@@ -129,4 +134,4 @@ def test_a_long_prompt_is_warned_about_with_where_it_is_cut(tmp_path):
     plan = replan(tmp_path, STORY.replace("prompt: 海边", "prompt: " + "海边的女孩，" * 60))
     assert len(plan.warnings) == 1
     assert "cut before" in str(plan.warnings[0])
-    assert ":17:" in str(plan.warnings[0])
+    assert ":16:13:" in str(plan.warnings[0])

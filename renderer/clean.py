@@ -1,0 +1,43 @@
+"""What a run folder holds that its story no longer needs: superseded pictures, and what was made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from renderer.files import explained
+from renderer.inventory import KEY_DIGITS
+from renderer.paint import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """Files that may go (relative to the run folder) and their size in bytes together."""
+
+    files: tuple[Path, ...]
+    bytes: int
+
+
+def find_leftovers(run: Run) -> Leftovers:
+    """Pictures that no take of the story asks for any more, their thumbnails, and files that a kill left half written.
+
+    What was set aside, and whatever else a person put into the folder, is not ours and stays.
+    """
+    wanted = {planned.take.key for planned in run.plan.takes}
+    superseded = {key: Path(picture.file) for key, picture in run.pictures.items() if key not in wanted}
+    short = {key[:KEY_DIGITS] for key in wanted}
+    thumbs = [path for path in (run.folder / "thumbs").glob("*.webp") if path.stem not in short]
+    parts = [path for path in run.folder.rglob(".*.part") if path.is_file()]
+    files = [*superseded.values(), *(path.relative_to(run.folder) for path in (*thumbs, *parts))]
+    there = [path for path in files if (run.folder / path).is_file()]
+    return Leftovers(tuple(sorted(there)), sum((run.folder / path).stat().st_size for path in there))
+
+
+def remove(run: Run, leftovers: Leftovers) -> None:
+    """Delete what `find_leftovers` found and take it off the record. Raises RunFolderError where that isn't allowed."""
+    gone = {path.as_posix() for path in leftovers.files}
+    with explained(run.folder):
+        run.pictures = {key: picture for key, picture in run.pictures.items() if picture.file not in gone}
+        run.save()
+        for path in leftovers.files:
+            (run.folder / path).unlink(missing_ok=True)

@@ -1,0 +1,202 @@
+"""The commands as a person types them: what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from renderer import cli
+from tests.fakes import FakePainter
+from tests.stories import STORY, render_fake, write_story
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs the command in an empty working folder; gives exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["storyboard", *map(str, words)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
+
+
+def test_help_names_every_command(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for command in ("new", "check", "plan", "render", "sheet", "inspect", "models", "loras", "schema"):
+        assert command in out
+
+
+def test_unknown_commands_and_options_are_bad_usage(run):
+    assert run("paint")[0] == 2
+    code, _, err = run("render", "x.yaml", "--sceen", "a")
+    assert code == 2
+    assert "--sceen" in err
+
+
+def test_check_says_that_all_is_well(run, tmp_path):
+    code, out, _ = run("check", write_story(tmp_path))
+    assert code == 0
+    assert "all is well. 3 scenes, 4 takes." in out
+
+
+def test_check_says_all_that_is_wrong_with_places(run, tmp_path):
+    story = write_story(tmp_path, STORY.replace("seed: 3", "sead: 3").replace("{mei}，在", "{moi}，在"))
+    code, out, err = run("check", story)
+    assert (code, out) == (2, "")
+    assert f"{story}:14:" in err
+    assert 'Did you mean "mei"?' in err
+    assert f"{story}:15:5: scenes[1].sead:" in err
+    assert "2 problems; nothing was painted." in err
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "render", "sheet"])
+def test_a_missing_story_is_bad_input(run, command):
+    code, _, err = run(command, "nowhere.yaml")
+    assert code == 2
+    assert "nowhere.yaml" in err
+
+
+def test_plan_says_what_and_why(run, tmp_path):
+    story = write_story(tmp_path)
+    render_fake(story)
+    write_story(tmp_path, STORY.replace("negative: 人", "negative: 狗"))
+    code, out, _ = run("plan", story, "--out", "renders/tale")
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if "to paint" in line and "sea" in line]
+    assert "negative edited" in line
+    assert out.count("up to date") == 3
+    assert "1 of 4 takes to paint with kolors-mini@1; about 0:0" in out
+
+
+def test_plan_for_machines(run, tmp_path):
+    code, out, _ = run("plan", write_story(tmp_path), "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert data["to_paint"] == 4
+    assert data["takes"][0]["record"]["prompt"] == "动漫风格，紫色短发小女孩，坐在沙发上"
+    assert data["seconds"] is None
+
+
+def test_nothing_to_paint_is_said_and_costs_no_torch(tmp_path):
+    story = write_story(tmp_path)
+    render_fake(story)
+    code = (
+        "import sys; sys.argv = ['storyboard', 'render', 'tale.yaml']; from renderer.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as stop: print('exit', stop.code, 'torch' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    began = time.monotonic()
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "Nothing to paint." in ran.stdout
+    assert "exit 0 False" in ran.stdout
+    assert time.monotonic() - began < 5  # under a second on an idle machine; tests share theirs
+
+
+def test_a_scene_or_seed_that_is_not_there_is_named(run, tmp_path):
+    story = write_story(tmp_path)
+    code, _, err = run("render", story, "--scene", "parc")
+    assert code == 2
+    assert 'Did you mean "park"?' in err
+    code, _, err = run("render", story, "--seed", "77")
+    assert code == 2
+    assert "--more" in err
+    assert not (tmp_path / "renders").exists()
+
+
+def test_new_writes_a_story_that_passes_check_and_never_overwrites(run):
+    for language in ("en", "zh"):
+        name = f"tale-{language}"
+        code, out, _ = run("new", name, "--language", language)
+        assert code == 0
+        assert f"storyboards/{name}.yaml" in out
+        assert run("check", f"storyboards/{name}.yaml")[0] == 0
+        code, _, err = run("new", name)
+        assert code == 2
+        assert "never overwritten" in err
+    assert Path("storyboards/storyboard.schema.json").is_file()
+
+
+def test_schema_is_json(run):
+    code, out, _ = run("schema")
+    assert code == 0
+    assert json.loads(out)["$schema"].startswith("http://json-schema.org/draft-07")
+
+
+def test_inspect_gives_the_scene_back(run, tmp_path):
+    story = write_story(tmp_path)
+    result, _ = render_fake(story)
+    picture = next((result.plan.folder / "pictures").glob("sofa-1-*.png"))
+    code, out, _ = run("inspect", picture)
+    assert code == 0
+    again = write_story(tmp_path, out, "again.yaml")
+    _, painter = render_fake(again)
+    assert [take.key for take in painter.asked] == [result.plan.takes[1].take.key]
+    assert yaml.safe_load(out)["scenes"][0]["id"] == "sofa"
+    assert json.loads(run("inspect", picture, "--json")[1])["seed"] == 1
+
+
+def test_inspect_refuses_what_is_no_picture_of_ours(run, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    code, _, err = run("inspect", tmp_path / "a.png")
+    assert code == 2
+    assert "a.png" in err
+
+
+def test_sheet_is_rebuilt_without_painting(run, tmp_path):
+    story = write_story(tmp_path)
+    render_fake(story)
+    (tmp_path / "renders/tale/index.html").unlink()
+    assert run("sheet", story)[0] == 0
+    assert (tmp_path / "renders/tale/index.html").is_file()
+
+
+def test_clean_shows_first_and_deletes_only_when_told(run, tmp_path):
+    story = write_story(tmp_path)
+    render_fake(story)
+    write_story(tmp_path, STORY.replace("prompt: 海边", "prompt: 山上"))
+    render_fake(story)
+    pictures = tmp_path / "renders/tale/pictures"
+    code, out, _ = run("clean", story)
+    assert code == 0
+    assert "sea-4-" in out
+    assert len(list(pictures.iterdir())) == 5
+    assert run("clean", story, "--yes")[0] == 0
+    assert len(list(pictures.iterdir())) == 4
+    _, painter = render_fake(story)
+    assert painter.asked == []
+
+
+def test_interrupted_is_130_and_says_how_to_go_on(run, tmp_path, monkeypatch):
+    story = write_story(tmp_path)
+    monkeypatch.setattr("renderer.line._kolors", lambda plan: FakePainter(interrupt_after=1))
+    code, _, err = run("render", story)
+    assert code == 130
+    assert "1 take painted and kept, 3 left" in err
+    assert f"storyboard render {story}" in err
+
+
+def test_failed_takes_are_exit_1(run, tmp_path, monkeypatch):
+    story = write_story(tmp_path)
+    monkeypatch.setattr("renderer.line._kolors", lambda plan: FakePainter(failing=("park",)))
+    code, out, err = run("render", story)
+    assert code == 1
+    assert "3 takes painted, 1 failed." in out
+    assert "park, seed 3: the fake was told to fail" in err
