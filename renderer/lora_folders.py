@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-ENDINGS = (".safetensors", ".ckpt", ".pt", ".bin")
+from renderer.kolors.lora_file import ENDINGS, find_lora
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -22,13 +23,11 @@ def lora_folders(story: Path, given: Sequence[Path] = ()) -> tuple[Path, ...]:
 
 
 def find_file(name: str, beside: Path, folders: Sequence[Path]) -> Path | None:
-    """The LoRA file that a storyboard names, or None; a name with `/` or an ending is a path relative to `beside`."""
+    """The LoRA file that a storyboard names, or None; a name with a slash is a path relative to `beside`."""
     try:
         if "/" in name or "\\" in name:
             return beside / name if (beside / name).is_file() else None
-        endings = ("",) if name.endswith(ENDINGS) else ENDINGS
-        candidates = (folder / f"{name}{ending}" for folder in (beside, *folders) for ending in endings)
-        return next((file for file in candidates if file.is_file()), None)
+        return find_lora(name, (beside, *folders))
     except (OSError, ValueError):
         return None
 
