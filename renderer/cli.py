@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from renderer.line import Result
     from renderer.paint import Observer
     from renderer.plan import Plan
+    from renderer.take import Painter
 
 app = typer.Typer(
     name="storyboard",
@@ -43,18 +44,17 @@ Scenes = Annotated[list[str] | None, typer.Option("--scene", help="Only this sce
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Only takes of this seed. May be given again.")]
 
 
-def main() -> None:
-    """The entry point of the command `storyboard`."""
+def main(painter: Painter | None = None) -> NoReturn:
+    """The entry point of the command `storyboard`; paints with `painter` where one is given, else with the model."""
     try:
-        app(standalone_mode=False)
+        # Without its standalone mode, Typer returns the code of `typer.Exit`.
+        sys.exit(app(standalone_mode=False, obj=painter) or 0)
     except AuthoringError as error:
         _say_problems(error.problems)
         sys.exit(2)
     except StoryboardError as error:
         err.print(f"[bold red]error:[/] {_escaped(str(error))}")
         sys.exit(2)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         err.print("Interrupted.")
         sys.exit(130)
@@ -142,6 +142,7 @@ def plan(
 
 @app.command()
 def render(
+    ctx: typer.Context,
     story: Story,
     out_: Out = None,
     scene: Scenes = None,
@@ -167,6 +168,7 @@ def render(
         wait=wait,
         loras=loras or (),
         templates=templates,
+        painter=ctx.obj,
         observer=_observer(quiet),
     )
     _say_result(result, story, quiet)
@@ -235,6 +237,7 @@ def clean(
 
 @app.command()
 def verify(
+    ctx: typer.Context,
     story: Story,
     out_: Out = None,
     scene: Scenes = None,
@@ -246,7 +249,8 @@ def verify(
     from renderer.line import verify_story
 
     worst = 0
-    for found in verify_story(story, out=out_, scenes=scene or (), seeds=seed or (), loras=loras or ()):
+    compared = verify_story(story, out=out_, scenes=scene or (), seeds=seed or (), loras=loras or (), painter=ctx.obj)
+    for found in compared:
         bad = found.verdict in ("different", "failed")
         worst = max(worst, int(bad))
         detail = found.failure or f"largest difference {found.largest}, PSNR {found.psnr:.1f} dB"
@@ -395,7 +399,3 @@ def _escaped(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
-
-
-def _refuse(words: str) -> NoReturn:
-    raise StoryboardError(words)

@@ -16,11 +16,15 @@ FAKE = Provenance(device="fake", dtype="fp32", batch=1, seconds=0.5, versions={"
 
 @dataclass
 class FakePainter:
-    """Paints in plan order; takes of the scenes in `failing` fail; `seconds` of sleep for each take."""
+    """Paints in plan order; takes of the scenes in `failing` fail; `seconds` of sleep for each take.
+
+    `shift` makes every channel that much lighter or darker than it should be.
+    """
 
     failing: tuple[str, ...] = ()
     seconds: float = 0.0
     interrupt_after: int | None = None
+    shift: int = 0
     asked: list[Take] = field(default_factory=list)
 
     def paint(self, takes: Sequence[Take], progress: Callable[[Progress], None]) -> Iterator[Painted | Failed]:
@@ -33,7 +37,8 @@ class FakePainter:
             if take.scene in self.failing:
                 yield Failed(take, "the fake was told to fail")
             else:
-                yield Painted(take, picture_of(take), FAKE)
+                pixels = picture_of(take)
+                yield Painted(take, np.where(pixels < 128, pixels + self.shift, pixels - self.shift), FAKE)
 
 
 def picture_of(take: Take) -> np.ndarray:

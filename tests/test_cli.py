@@ -23,15 +23,12 @@ def run(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def command(*words: object) -> tuple[int, str, str]:
+    def command(*words: object, painter: FakePainter | None = None) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["storyboard", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
+        with pytest.raises(SystemExit) as stop:
+            cli.main(painter)
         said = capsys.readouterr()
-        return code, said.out, said.err
+        return int(stop.value.code or 0), said.out, said.err
 
     return command
 
@@ -60,9 +57,9 @@ def test_check_says_all_that_is_wrong_with_places(run, tmp_path):
     story = write_story(tmp_path, STORY.replace("seed: 3", "sead: 3").replace("{mei}，在", "{moi}，在"))
     code, out, err = run("check", story)
     assert (code, out) == (2, "")
-    assert f"{story}:14:" in err
+    assert f"{story}:13:14: scenes[1].prompt:" in err
     assert 'Did you mean "mei"?' in err
-    assert f"{story}:15:5: scenes[1].sead:" in err
+    assert f"{story}:14:5: scenes[1].sead:" in err
     assert "2 problems; nothing was painted." in err
 
 
@@ -184,19 +181,39 @@ def test_clean_shows_first_and_deletes_only_when_told(run, tmp_path):
     assert painter.asked == []
 
 
-def test_interrupted_is_130_and_says_how_to_go_on(run, tmp_path, monkeypatch):
+def test_interrupted_is_130_and_says_how_to_go_on(run, tmp_path):
     story = write_story(tmp_path)
-    monkeypatch.setattr("renderer.line._kolors", lambda plan: FakePainter(interrupt_after=1))
-    code, _, err = run("render", story)
+    code, _, err = run("render", story, painter=FakePainter(interrupt_after=1))
     assert code == 130
     assert "1 take painted and kept, 3 left" in err
     assert f"storyboard render {story}" in err
 
 
-def test_failed_takes_are_exit_1(run, tmp_path, monkeypatch):
+def test_failed_takes_are_exit_1(run, tmp_path):
     story = write_story(tmp_path)
-    monkeypatch.setattr("renderer.line._kolors", lambda plan: FakePainter(failing=("park",)))
-    code, out, err = run("render", story)
+    code, out, err = run("render", story, painter=FakePainter(failing=("park",)))
     assert code == 1
     assert "3 takes painted, 1 failed." in out
     assert "park, seed 3: the fake was told to fail" in err
+
+
+def test_verify_paints_again_and_compares(run, tmp_path):
+    story = write_story(tmp_path)
+    render_fake(story)
+    code, out, _ = run("verify", story, painter=FakePainter())
+    assert code == 0
+    assert out.count("equal (largest difference 0, PSNR inf dB)") == 4
+    code, out, _ = run("verify", story, "--scene", "park", painter=FakePainter(failing=("park",)))
+    assert code == 1
+    assert "park, seed 3: failed (the fake was told to fail)" in out
+
+
+def test_verify_tells_close_from_different(run, tmp_path):
+    story = write_story(tmp_path)
+    render_fake(story)
+    code, out, _ = run("verify", story, "--scene", "sea", painter=FakePainter(shift=2))
+    assert code == 0
+    assert "sea, seed 4: close (largest difference 2" in out
+    code, out, _ = run("verify", story, "--scene", "sea", painter=FakePainter(shift=90))
+    assert code == 1
+    assert "sea, seed 4: different" in out
