@@ -1,0 +1,104 @@
+"use strict";
+// The sheet without this script is whole: it adds buttons that copy, and follows the painting.
+
+const words = document.body.dataset;
+
+// Copying: a page opened from disk may not have the clipboard, so selecting and the old command come second.
+
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copySelected(text);
+  }
+}
+
+function copySelected(text) {
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "aside";
+  document.body.append(field);
+  const before = document.activeElement;
+  field.select();
+  const copied = document.execCommand("copy");
+  field.remove();
+  before?.focus({ preventScroll: true });
+  return copied;
+}
+
+async function copyFrom(button) {
+  const text = button.closest("[data-copy]").querySelector(".text").textContent;
+  const said = (await copyText(text)) ? words.copiedWord : words.failedWord;
+  button.textContent = said;
+  document.getElementById("said").textContent = said;
+  clearTimeout(button.timer);
+  button.timer = setTimeout(() => {
+    button.textContent = words.copyWord;
+    document.getElementById("said").textContent = "";
+  }, 1600);
+}
+
+function addCopyButton(block) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = words.copyWord;
+  const heading = block.querySelector("h3");
+  if (heading) button.setAttribute("aria-label", `${words.copyWord}: ${heading.textContent}`);
+  (heading ?? block.lastElementChild).after(button);
+}
+
+document.querySelectorAll("[data-copy]").forEach(addCopyButton);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button.copy");
+  if (button) copyFrom(button);
+});
+
+// Long prompts scroll within their place, which the keyboard must be able to reach.
+
+for (const block of document.querySelectorAll(".prompt .text")) {
+  if (block.textContent.length > 600) block.tabIndex = 0;
+}
+
+// While painting, the page reloads and stays where its reader was: at the same scene, with the same things open.
+
+const PLACE = `storyboard:${location.pathname}`;
+const RELOAD_SECONDS = 4;
+const stops = () => [...document.querySelectorAll("a, button, summary, [tabindex]")];
+const detailed = () => [...document.querySelectorAll("details")];
+
+function keepPlace() {
+  const scene = [...document.querySelectorAll("article")].find((card) => card.getBoundingClientRect().bottom > 0);
+  const open = detailed().flatMap((details, index) => (details.open ? [index] : []));
+  const place = { top: scrollY, open, focus: stops().indexOf(document.activeElement) };
+  if (scene && scrollY > 0) Object.assign(place, { scene: scene.id, offset: scene.getBoundingClientRect().top });
+  sessionStorage.setItem(PLACE, JSON.stringify(place));
+}
+
+function findPlace() {
+  const place = JSON.parse(sessionStorage.getItem(PLACE));
+  if (!place) return;
+  sessionStorage.removeItem(PLACE);
+  for (const index of place.open) detailed()[index]?.setAttribute("open", "");
+  stops()[place.focus]?.focus({ preventScroll: true });
+  const scene = place.scene && document.getElementById(place.scene);
+  scrollTo({ top: scene ? scrollY + scene.getBoundingClientRect().top - place.offset : place.top, behavior: "instant" });
+}
+
+function reload() {
+  if (document.hidden || !getSelection().isCollapsed) return setTimeout(reload, 1000);
+  try {
+    keepPlace();
+  } catch {
+    // Without storage the browser's own memory of the place has to do.
+  }
+  location.reload();
+}
+
+try {
+  findPlace();
+} catch {
+  // As above.
+}
+if ("painting" in words) setTimeout(reload, RELOAD_SECONDS * 1000);
