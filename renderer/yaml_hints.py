@@ -7,13 +7,16 @@ import re
 import yaml
 
 _WIDE_COLON = re.compile(r" *(?:- +)?[a-z_]+：")
-_OPENING_BRACE = re.compile(r"\s*(?:- +)?[^\s:#]+: +\{")
+_OPENING_BRACE = re.compile(r"\s*(?:- +)*(?:[^\s:#]+: +)?\{")
 _HINTS = (
     ("mapping values are not allowed", 'A text that holds ": " needs quotes; else the indentation is wrong.'),
     ("found unexpected end of stream", "A quote is opened and never closed."),
     ("could not find expected ':'", 'Write "key: value", with ":" and a space; a long text needs quotes.'),
     ("did not find expected ',' or ']'", "A bracket is not closed, or a comma is missing."),
-    ("did not find expected ',' or '}'", 'A brace is not closed; a text that begins with "{" needs quotes.'),
+    (
+        "did not find expected ',' or '}'",
+        "A brace is not closed, or a comma is missing; a text with braces needs quotes.",
+    ),
     ("did not find expected node content", 'A text that begins with "{", "[" or "," needs quotes.'),
     ("did not find expected key", "Check the indentation, and that quotes inside a text are of the other kind."),
     ("did not find expected '-' indicator", 'Each entry of a list begins with "- ", all at the same indentation.'),
@@ -39,7 +42,7 @@ def explain(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str]:
             return number, wide.end(), 'this full-width "：" ends no key.', todo
     written = lines[line - 1] if line <= len(lines) else ""
     opening = _OPENING_BRACE.match(written)
-    if opening and "scanning" not in context:
+    if opening and ("expected key" in reason or "expected '-'" in reason):
         return line, opening.end(), "this reads as a mapping, not as text.", 'A text that begins with "{" needs quotes.'
     return line, column, f"this is not valid YAML: {reason}.", _hint(reason, written[column - 1 : column])
 
