@@ -20,6 +20,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     from diffusers.pipelines.kolors.text_encoder import ChatGLMConfig, ChatGLMModel
 
+torch.set_num_threads(1)  # for weights this small, threads cost more than they give
+
 LENGTH = 32
 WIDTH = 48
 WORDS = "一个紫色短发小女孩，穿着粉色连衣裙 红色 沙发 夜晚 森林 下雨 蓝色 天空 小狗 a red cat sits on the sofa at night".split()

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Pair(NamedTuple):
-    """A layer's LoRA: its weight gains scale · up·down. On the CPU: `down` [rank, inputs, …], `up` [outputs, rank, …]."""
+    """A layer's LoRA, on the CPU: its weight gains scale·up·down. `down` [rank, inputs, …], `up` [outputs, rank, …]."""
 
     down: Tensor
     up: Tensor

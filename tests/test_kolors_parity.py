@@ -1,0 +1,232 @@
+"""The same pictures as the reference implementations, from the same weights and seeds."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from renderer.kolors.attention import Attention, install_attention
+from renderer.kolors.card import SAMPLERS
+from renderer.kolors.diffsynth import ddim_class, unet_class
+from renderer.kolors.encoder import encode_texts
+from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
+from renderer.kolors.text import count_pieces, cut_at, tokenize
+from renderer.kolors.weights import build_unet, load_denoiser, load_vae
+from tests.tiny_kolors import LENGTH, make_folder
+
+CPU, FP32 = torch.device("cpu"), torch.float32
+PROMPTS = ("一个紫色短发小女孩，穿着粉色连衣裙", "a red cat sits on the sofa", "夜晚 森林 下雨")
+NEGATIVES = ("", "红色", "a cat")
+SEEDS = (0, 7, 4_294_967_295)
+WIDTH, HEIGHT = 48, 32
+KOLORS_UNET = {
+    "block_out_channels": (320, 640, 1280),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "layers_per_block": 2,
+    "transformer_layers_per_block": (1, 2, 10),
+    "attention_head_dim": (5, 10, 20),
+    "cross_attention_dim": 2048,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 5632,
+    "encoder_hid_dim": 4096,
+    "encoder_hid_dim_type": "text_proj",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def reference(folder):
+    """diffusers' KolorsPipeline with the same weights."""
+    from diffusers import AutoencoderKL, EulerDiscreteScheduler, KolorsPipeline, UNet2DConditionModel
+    from diffusers.pipelines.kolors import ChatGLMModel, ChatGLMTokenizer
+
+    pipeline = KolorsPipeline(
+        vae=AutoencoderKL.from_pretrained(folder / "vae"),
+        text_encoder=ChatGLMModel.from_pretrained(folder / "text_encoder"),
+        tokenizer=ChatGLMTokenizer(vocab_file=str(folder / "tokenizer" / "tokenizer.model")),
+        unet=UNet2DConditionModel.from_pretrained(folder / "unet"),
+        scheduler=EulerDiscreteScheduler(
+            num_train_timesteps=1100,
+            beta_start=0.00085,
+            beta_end=0.014,
+            beta_schedule="scaled_linear",
+            steps_offset=1,
+            timestep_spacing="leading",
+        ),
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def texts(folder):
+    return encode_texts(folder, (*PROMPTS, *NEGATIVES), LENGTH, CPU, FP32)
+
+
+@pytest.fixture(scope="module")
+def denoiser(folder):
+    return load_denoiser(folder, CPU, FP32)
+
+
+def conditions(texts, prompts=PROMPTS, negatives=NEGATIVES, size=(HEIGHT, WIDTH)):
+    def stacked(chosen):
+        return torch.stack([texts[it].states for it in chosen]), torch.stack([texts[it].pooled for it in chosen])
+
+    time_ids = torch.tensor([*size, 0, 0, *size], dtype=FP32)
+    return Conditions(*stacked(prompts), time_ids, *(stacked(negatives) if negatives else ()))
+
+
+def latents_of(denoiser, texts, sampler, steps=6, seeds=SEEDS, guidance=5.0, **kwargs):
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    drawn = torch.cat([noise(generator, WIDTH, HEIGHT) for generator in generators])
+    told = conditions(texts, PROMPTS[: len(seeds)], NEGATIVES[: len(seeds)] if guidance != 1 else (), **kwargs)
+    return denoise(denoiser, drawn, told, make_stepper(sampler, steps, generators), guidance)
+
+
+def test_prompt_states_are_those_of_diffusers(reference, texts):
+    for text in PROMPTS:
+        states, negative_states, pooled, negative_pooled = reference.encode_prompt(
+            text, negative_prompt="", max_sequence_length=LENGTH
+        )
+        assert torch.equal(texts[text].states, states[0])
+        assert torch.equal(texts[text].pooled, pooled[0])
+        assert torch.equal(texts[""].states, negative_states[0])
+        assert torch.equal(texts[""].pooled, negative_pooled[0])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "一个紫色  red cat，sofa 😀", " leading", "<unk> </s> [gMASK] sop <|user|>", "a\nb\tc", "红" * 99]
+)
+def test_token_ids_are_those_of_diffusers(reference, folder, text):
+    expected = reference.tokenizer(text, padding="max_length", max_length=LENGTH, truncation=True)
+    tokens = tokenize(folder, text, LENGTH)
+    assert tokens.ids == expected["input_ids"]
+    assert tokens.mask == expected["attention_mask"]
+    assert tokens.positions == expected["position_ids"]
+
+
+def test_a_long_prompt_tells_where_it_is_cut(folder):
+    fitting = "红" * (LENGTH - 3)
+    assert count_pieces(folder, fitting) <= LENGTH - 2
+    assert cut_at(folder, fitting) is None
+    lost = cut_at(folder, fitting + "蓝" * 40)
+    assert lost is not None and set(lost) == {"蓝"}
+    assert count_pieces(folder, (fitting + "蓝" * 40).removesuffix(lost)) == LENGTH - 2
+
+
+def test_euler_latents_of_a_batch_are_those_of_diffusers(reference, denoiser, texts):
+    ours = latents_of(denoiser, texts, "euler")
+    # Encoded apart, because its __call__ encodes at 256 pieces whatever `max_sequence_length` says.
+    states, negative_states, pooled, negative_pooled = reference.encode_prompt(
+        list(PROMPTS), negative_prompt=list(NEGATIVES), max_sequence_length=LENGTH
+    )
+    theirs = reference(
+        prompt_embeds=states,
+        negative_prompt_embeds=negative_states,
+        pooled_prompt_embeds=pooled,
+        negative_pooled_prompt_embeds=negative_pooled,
+        width=WIDTH,
+        height=HEIGHT,
+        num_inference_steps=6,
+        guidance_scale=5.0,
+        generator=[torch.Generator().manual_seed(seed) for seed in SEEDS],
+        output_type="latent",
+    ).images
+    assert theirs.std() > 0.1
+    assert (ours - theirs).abs().max() < 1e-4 * max(1.0, float(theirs.abs().max()))
+
+
+def test_without_negatives_the_guidance_scale_changes_nothing(denoiser, texts):
+    """Which is how a guidance scale of 1 is painted; through the formula it gives the same, for twice the work."""
+    alone = latents_of(denoiser, texts, "euler", guidance=1.0)
+    drawn = torch.cat([noise(torch.Generator().manual_seed(seed), WIDTH, HEIGHT) for seed in SEEDS])
+    formula = denoise(denoiser, drawn, conditions(texts), make_stepper("euler", 6, []), 1.0)
+    assert (alone - formula).abs().max() < 1e-4 * float(formula.abs().max())
+
+
+def test_ddim_is_diffsynths_own(denoiser, texts):
+    """One UNet call for each of negative and positive at each of the scheduler's timesteps, as DiffSynth does it."""
+    scheduler = ddim_class()(1100, 0.00085, 0.014)
+    scheduler.set_timesteps(6)
+    assert scheduler.timesteps.tolist() == [1099, 879, 659, 440, 220, 0]
+    latents = noise(torch.Generator().manual_seed(SEEDS[0]), WIDTH, HEIGHT)
+    time_ids = torch.tensor([[HEIGHT, WIDTH, 0, 0, HEIGHT, WIDTH]], dtype=FP32)
+
+    def predict(text, latents, timestep):
+        states = denoiser.text_projection(texts[text].states[None])
+        added = {"text_embeds": texts[text].pooled[None], "time_ids": time_ids}
+        return denoiser.unet(latents, timestep, states, added_cond_kwargs=added)
+
+    with torch.no_grad():
+        for timestep in scheduler.timesteps:
+            positive = predict(PROMPTS[0], latents, timestep)
+            negative = predict(NEGATIVES[0], latents, timestep)
+            latents = scheduler.step(negative + 4.0 * (positive - negative), timestep, latents)
+    ours = latents_of(denoiser, texts, "ddim", seeds=SEEDS[:1], guidance=4.0)
+    assert (ours - latents).abs().max() < 1e-4 * max(1.0, float(latents.abs().max()))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_repeats_itself(denoiser, texts, sampler):
+    first, second = (latents_of(denoiser, texts, sampler, steps=4) for _ in range(2))
+    assert torch.isfinite(first).all()
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_takes_a_single_step(denoiser, texts, sampler):
+    assert torch.isfinite(latents_of(denoiser, texts, sampler, steps=1, seeds=SEEDS[:1])).all()
+
+
+def test_lcm_takes_more_steps_than_it_was_distilled_on():
+    assert len(make_stepper("lcm", 60, []).timesteps) == 60
+
+
+def test_a_samplers_own_draws_belong_to_the_take(denoiser, texts):
+    """lcm draws noise at each step; neighbours must not change what a take draws."""
+    alone = latents_of(denoiser, texts, "lcm", steps=4, seeds=SEEDS[:1])
+    together = latents_of(denoiser, texts, "lcm", steps=4)[:1]
+    assert (alone - together).abs().max() < 1e-3 * float(alone.abs().max())
+
+
+def test_our_attention_computes_what_diffsynths_does():
+    torch.manual_seed(3)
+    kind = __import__(unet_class().__module__, fromlist=["Attention"]).Attention
+    for context_width in (None, 24):
+        holder = torch.nn.ModuleDict(
+            {"attn": kind(query_dim=32, heads=4, dim_head=8, cross_attention_dim=context_width)}
+        )
+        pictured, told = torch.randn(2, 9, 32), torch.randn(2, 5, context_width) if context_width else None
+        expected, names = holder["attn"](pictured, told), list(holder.state_dict())
+        assert install_attention(holder) == ["attn"]
+        assert isinstance(holder["attn"], Attention)
+        assert list(holder.state_dict()) == names
+        assert torch.equal(holder["attn"](pictured, told), expected)
+
+
+def test_full_size_unet_has_the_tensors_of_diffusers_kolors():
+    from diffusers import UNet2DConditionModel
+
+    with torch.device("meta"):
+        ours = build_unet(dict(KOLORS_UNET)).state_dict()
+        theirs = UNet2DConditionModel(**KOLORS_UNET).state_dict()
+    projection = {name: theirs.pop(name) for name in list(theirs) if name.startswith("encoder_hid_proj.")}
+    assert {name: it.shape for name, it in ours.items()} == {name: it.shape for name, it in theirs.items()}
+    assert len(ours) + len(projection) == 1682
+    assert sum(it.numel() for it in (*ours.values(), *projection.values())) == pytest.approx(2.579e9, rel=1e-3)
+
+
+def test_decoded_picture_is_that_of_diffusers(reference, folder):
+    latents = torch.randn(1, 4, 4, 6, generator=torch.Generator().manual_seed(1))
+    vae = load_vae(folder, CPU, FP32)
+    assert vae.scaling_factor == 0.13025
+    with torch.no_grad():
+        expected = reference.vae.decode(latents).sample
+        assert (vae.decode(latents) - expected).abs().max() < 1e-5
