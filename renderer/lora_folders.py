@@ -27,7 +27,7 @@ def find_file(name: str, beside: Path, folders: Sequence[Path]) -> Path | None:
     try:
         if "/" in name or "\\" in name:
             return beside / name if (beside / name).is_file() else None
-        return find_lora(name, (beside, *folders))
+        return find_lora(name, (*folders, beside))
     except (OSError, ValueError):
         return None
 

@@ -100,18 +100,18 @@ class Resolver:
 
     def _read_characters(self) -> None:
         entries = self.story.characters or {}
+        places: dict[str, Where] = {}
         for name, entry in entries.items():
-            where: Where = ("characters", name)
-            text, where = (entry, where) if isinstance(entry, str) else (entry.prompt, (*where, "prompt"))
-            self.cast[name] = self._template(where, text, look_up=False)
+            text = entry if isinstance(entry, str) else entry.prompt
+            places[name] = ("characters", name) if isinstance(entry, str) else ("characters", name, "prompt")
+            self.cast[name] = self._template(places[name], text, look_up=False)
         self._lengths, endless = measure_cast(self.cast)
         for name, what in endless.items():
-            where = ("characters", name)
             if what:
-                self.problems.append(self.root.find((*where, "prompt")).problem(where, what))
+                self.problems.append(self.root.find(places[name]).problem(places[name], what))
             self.cast[name] = Template("", ())
         for name, entry in entries.items():
-            self._look_up(self.cast[name], ("characters", name, "prompt"))
+            self._look_up(self.cast[name], places[name])
             self.characters[name] = self._character(name, entry)
 
     def _character(self, name: str, entry: str | CharacterEntry) -> Character:
