@@ -69,7 +69,7 @@ def test_a_prompt_line_that_looks_like_a_negative_is_joined():
 
 def test_an_infotext_of_a1111_is_understood():
     info = parse_infotext(
-        'a cat, <lora:fur:0.5>\nNegative prompt: dog\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, '
+        "a cat, <lora:fur:0.5>\nNegative prompt: dog\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, "
         'Lora hashes: "fur: abc", Version: v1.10'
     )
     assert (info.prompt, info.negative, info.loras) == ("a cat,", "dog", {"fur": 0.5})

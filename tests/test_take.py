@@ -18,9 +18,18 @@ def test_the_record_is_written_in_one_way_only():
 def test_keys_of_known_takes_are_fixed():
     assert make_take().key == "a7d350e0cd163c4b67a6d019dabb4cf1f3f5050f0d19ffc09f4509af6d6f080c"
     assert make_take(seed=2**32 - 1).key == "b39281353c56113865e3ae72616b8aadbd863e10fb7967bf9a8dd2f25b024ced"
-    assert make_take(loras=(TakeLora("pencil", "ab" * 32, 0.5),)).key == "5188fbfc2a0394caebcbe18a7679bca85234460a7213ba42b48d290cd0917c9a"
-    assert make_take(loras=(TakeLora("old", "cd" * 32, alpha=4.0, rank=16),)).key == "4e29ce769a505e4e912c66b3f8cda721a49818f1feaff0ee54b92fab194ed871"
-    assert make_take(precision="bf16", strict=True).key == "c0dc877984d57974f011ad27a8d1d26b325d78141a64eea827d748b717c3da8a"
+    assert (
+        make_take(loras=(TakeLora("pencil", "ab" * 32, 0.5),)).key
+        == "5188fbfc2a0394caebcbe18a7679bca85234460a7213ba42b48d290cd0917c9a"
+    )
+    assert (
+        make_take(loras=(TakeLora("old", "cd" * 32, alpha=4.0, rank=16),)).key
+        == "4e29ce769a505e4e912c66b3f8cda721a49818f1feaff0ee54b92fab194ed871"
+    )
+    assert (
+        make_take(precision="bf16", strict=True).key
+        == "c0dc877984d57974f011ad27a8d1d26b325d78141a64eea827d748b717c3da8a"
+    )
 
 
 def test_names_are_not_in_the_key():
