@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 log = logging.getLogger("renderer")
+log.addHandler(logging.NullHandler())
 
 STAGES = {
     "loading": "loading the model",
@@ -76,9 +77,11 @@ class Job:
 
     @property
     def summary(self) -> str:
-        """`3/8 · 12.4 pictures/min · 0:24 left`"""
+        """`3/8 · 1 failed · 12.4 pictures/min · 0:24 left`"""
         rate, left = self.per_minute, self.seconds_left
         parts = [f"{self.done}/{self.takes}"]
+        if self.failed:
+            parts.append(f"{self.failed} failed")
         if rate:
             parts.append(f"{rate:.1f} pictures/min")
         if left is not None and self.done < self.takes:
@@ -147,7 +150,7 @@ class Lines(Silent):
 
 
 class Bar(Silent):
-    """A bar for the whole job in a terminal, with failures above it."""
+    """A bar for the whole job in a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -184,11 +187,8 @@ class Bar(Silent):
         self._show()
 
     def failed(self, failed: Failed) -> None:
-        """Name the failure above the bar."""
+        """Count the failure; what failed is said at the end."""
         super().failed(failed)
-        self.bar.console.print(
-            f"{failed.take.scene}, seed {failed.take.seed}: {failed.reason}", style="red", markup=False
-        )
         self._show()
 
     def ended(self) -> None:
