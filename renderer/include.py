@@ -109,6 +109,8 @@ def _lay_over(
         if shared_only and (key not in Shared.model_fields or key == "include"):
             continue
         below = items.get(key)
+        if below is not None and node.value is None:
+            continue
         if key == "characters" and below is not None and below.items and isinstance(node.value, dict):
             node = merged(node, {**below.items, **node.items}, {**below.keys, **node.keys})
         items[key] = node

@@ -19,6 +19,8 @@ from renderer.yaml_file import Node, Where
 
 DEFAULT_MODEL = "kolors-mini"
 MAX_TAKES = 100_000
+MAX_UNKNOWN = 20
+"""Most unknown characters that are told of one text."""
 _FIRST_EDITION = KOLORS.model_copy(
     update={
         "name": DEFAULT_MODEL,
@@ -142,9 +144,10 @@ class Resolver:
         return template
 
     def _look_up(self, template: Template, where: Where) -> None:
+        unknown = 0
         for reference in template.references:
             self._used.add(reference.name)
-            if reference.name not in self._names:
+            if reference.name not in self._names and (unknown := unknown + 1) <= MAX_UNKNOWN:
                 node = self.root.find(where)
                 at = node.place_of(reference.source, reference.start) if node.value == template.source else None
                 hint = did_you_mean(reference.name, self._names) or "Describe who it is under `characters:`."

@@ -35,6 +35,8 @@ def _converted(value: Any) -> Any:  # noqa: ANN401
     if not isinstance(value, dict):
         return value
     converted = {"definitions" if key == "$defs" else key: _converted(item) for key, item in value.items()}
+    if "default" in converted and converted["default"] is None:
+        del converted["default"]
     if isinstance(converted.get("title"), str) and "properties" not in converted:
         del converted["title"]  # pydantic's, which says no more than the key does
     reference = converted.get("$ref")

@@ -97,7 +97,7 @@ def _seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 
 Text = Annotated[str, Field(strict=True), AfterValidator(_text)]
-Prompt = Annotated[Text, AfterValidator(_prompt)]
+Prompt = Annotated[Text, AfterValidator(_prompt), WithJsonSchema({"type": "string", "pattern": r"\S"})]
 Name = Annotated[
     str,
     AfterValidator(check_name),

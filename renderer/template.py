@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import groupby
 
 MAX_NESTING = 16
 """Deepest nesting of wildcards, and of characters that refer to characters."""
@@ -157,13 +158,12 @@ class _Parser:
 
 
 def _compact(nodes: Iterable[str | Reference | Wildcard]) -> Nodes:
+    """The same nodes with neighbouring texts made one."""
     compact: list[str | Reference | Wildcard] = []
-    for node in nodes:
-        if isinstance(node, str) and compact and isinstance(compact[-1], str):
-            compact[-1] += node
-        elif node:
-            compact.append(node)
-    return tuple(compact)
+    for is_text, group in groupby(nodes, lambda node: isinstance(node, str)):
+        run = list(group)
+        compact.extend(["".join(map(str, run))] if is_text else run)
+    return tuple(node for node in compact if node)
 
 
 def trimmed(nodes: Nodes) -> Nodes:

@@ -313,6 +313,14 @@ def test_what_stands_in_the_story_wins_and_characters_come_together(load):
     assert story.warnings == ()
 
 
+def test_an_empty_value_hides_nothing_that_is_included(load):
+    story = load(
+        "include: cast.yaml\nstyle:\ncharacters:\nscenes: [{prompt: '{mei}'}]\n",
+        cast="style: anime\ncharacters: {mei: girl}\n",
+    )
+    assert text_of(story.final_prompt(story.scenes[0], 0)) == "anime, girl"
+
+
 def test_errors_point_into_the_included_file(problems):
     told = problems(
         "include: cast.yaml\nscenes:\n  - prompt: '{mei} {lin}'\n",
@@ -621,6 +629,17 @@ def test_five_thousand_scenes_load_in_two_seconds(load):
     assert time.perf_counter() - start < 2 * 2  # on a busy machine; 0.4 s on an idle one
     assert len(story.scenes) == 5000
     assert story.scenes[-1].id == "s4999"
+
+
+@pytest.mark.parametrize("prompt", ["{{" * 500_000, "{a}" * 300_000, "{a|b}" * 100_000, "}" * 900_000, "|" * 900_000])
+def test_absurd_prompts_are_read_or_refused_quickly(load, prompt):
+    start = time.perf_counter()
+    try:
+        story = load(f"scenes:\n  - prompt: '{prompt}'\n")
+        story.final_prompt(story.scenes[0], 0)
+    except AuthoringError as error:
+        assert len(error.problems) <= 20
+    assert time.perf_counter() - start < 5
 
 
 def test_five_thousand_mistakes_are_told(problems):
