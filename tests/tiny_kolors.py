@@ -24,7 +24,10 @@ torch.set_num_threads(1)  # for weights this small, threads cost more than they 
 
 LENGTH = 32
 WIDTH = 48
-WORDS = "一个紫色短发小女孩，穿着粉色连衣裙 红色 沙发 夜晚 森林 下雨 蓝色 天空 小狗 a red cat sits on the sofa at night".split()
+WORDS = (
+    *"一个紫色短发小女孩，穿着粉色连衣裙 红色 沙发 夜晚 森林 蓝色 天空 小狗".split(),
+    *"a red cat on the sofa".split(),
+)
 
 CARD = ModelCard(
     name="tiny",
