@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
+from renderer.commands import loras, models
+from renderer.commands.console import count, err, escaped, out
 from renderer.errors import AuthoringError, Problem, StoryboardError
 
 if TYPE_CHECKING:
@@ -26,17 +27,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(help="The models on this machine: list, pull, verify.", no_args_is_help=True)
-loras_app = typer.Typer(help="LoRA files: list, inspect.", no_args_is_help=True)
-app.add_typer(models_app, name="models")
-app.add_typer(loras_app, name="loras")
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
+app.add_typer(models.app, name="models")
+app.add_typer(loras.app, name="loras")
 
 Story = Annotated[Path, typer.Argument(help="The storyboard file.", metavar="STORY.yaml", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", help="The run folder. Default: renders/<story's name>.")]
-Loras = Annotated[list[Path] | None, typer.Option("--loras", help="A folder to look for LoRA files in first.")]
+Loras = loras.Folders
 Templates = Annotated[
     Path | None, typer.Option("--templates", help="A folder with templates of your own for the sheet.", exists=True)
 ]
@@ -53,7 +49,7 @@ def main(painter: Painter | None = None) -> NoReturn:
         _say_problems(error.problems)
         sys.exit(2)
     except StoryboardError as error:
-        err.print(f"[bold red]error:[/] {_escaped(str(error))}")
+        err.print(f"[bold red]error:[/] {escaped(str(error))}")
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         err.print("Interrupted.")
@@ -115,7 +111,7 @@ def check(story: Story, loras: Loras = None) -> None:
     plan = make_plan(load_storyboard(story, loras=loras or ()))
     _say_warnings(plan)
     scenes = len(plan.storyboard.scenes)
-    out.print(f"{story}: all is well. {_count(scenes, 'scene')}, {_count(len(plan.takes), 'take')}.", markup=False)
+    out.print(f"{story}: all is well. {count(scenes, 'scene')}, {count(len(plan.takes), 'take')}.", markup=False)
 
 
 @app.command()
@@ -227,7 +223,7 @@ def clean(
         leftovers = find_leftovers(held)
         for path in leftovers.files:
             out.print(str(held.folder / path), markup=False)
-        words = f"{_count(len(leftovers.files), 'file')}, {leftovers.bytes / 1e6:.1f} MB"
+        words = f"{count(len(leftovers.files), 'file')}, {leftovers.bytes / 1e6:.1f} MB"
         if yes:
             remove(held, leftovers)
         out.print(
@@ -269,7 +265,7 @@ def doctor() -> None:
     for finding in examine():
         bad = bad or finding.state == "missing"
         out.print(
-            f"{marks[finding.state]}  {finding.subject}: {_escaped(finding.words)}. {_escaped(finding.todo)}".rstrip()
+            f"{marks[finding.state]}  {finding.subject}: {escaped(finding.words)}. {escaped(finding.todo)}".rstrip()
         )
     raise typer.Exit(1 if bad else 0)
 
@@ -311,7 +307,7 @@ def _say_result(result: Result, story: Path, quiet: bool) -> None:
         err.print(f"failed: {failed.take.scene}, seed {failed.take.seed}: {failed.reason}", style="red", markup=False)
     if result.outcome.interrupted:
         err.print(
-            f"Stopped. {_count(len(result.outcome.painted), 'take')} painted and kept, {result.left} left. "
+            f"Stopped. {count(len(result.outcome.painted), 'take')} painted and kept, {result.left} left. "
             f"To go on: storyboard render {story}",
             markup=False,
         )
@@ -319,7 +315,7 @@ def _say_result(result: Result, story: Path, quiet: bool) -> None:
     if quiet:
         return
     painted, lost = len(result.outcome.painted), len(result.outcome.failed)
-    words = [f"{_count(painted, 'take')} painted" if painted else "Nothing to paint"]
+    words = [f"{count(painted, 'take')} painted" if painted else "Nothing to paint"]
     words += [f"{lost} failed"] if lost else []
     words += [f"{result.left} left for later"] if result.left else []
     out.print(f"{', '.join(words)}.", markup=False)
@@ -339,13 +335,13 @@ def _say_plan(planned: Plan, scenes: list[str], seeds: list[int]) -> None:
     for planned_take in planned.takes:
         take, reason = planned_take.take, planned_take.reason
         state = "[yellow]to paint[/]" if reason else "[green]up to date[/]"
-        table.add_row(_escaped(take.scene), str(take.seed), state, _escaped(reason))
+        table.add_row(escaped(take.scene), str(take.seed), state, escaped(reason))
     out.print(table, soft_wrap=False)
     chosen = planned.select(scenes, seeds)
     seconds = planned.seconds(chosen)
     how_long = "time not known on this machine yet" if seconds is None else f"about {duration(seconds)}"
     size = planned.bytes(chosen) / 1e6
-    total = f"{len(chosen)} of {_count(len(planned.takes), 'take')} to paint with {planned.model}"
+    total = f"{len(chosen)} of {count(len(planned.takes), 'take')} to paint with {planned.model}"
     out.print(f"{total}; {how_long}, {size:.1f} MB." if chosen else "Nothing to paint.", markup=False)
     if chosen and planned.model_folder is None:
         err.print(
@@ -382,20 +378,10 @@ def _plan_data(planned: Plan) -> dict[str, object]:
 
 def _say_warnings(planned: Plan) -> None:
     for problem in planned.warnings:
-        err.print(f"[yellow]warning:[/] {_escaped(str(problem))}")
+        err.print(f"[yellow]warning:[/] {escaped(str(problem))}")
 
 
 def _say_problems(problems: tuple[Problem, ...]) -> None:
     for problem in problems:
         err.print(str(problem), markup=False)
-    err.print(f"{_count(len(problems), 'problem')}; nothing was painted.", style="red", markup=False)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    err.print(f"{count(len(problems), 'problem')}; nothing was painted.", style="red", markup=False)

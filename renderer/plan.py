@@ -10,6 +10,7 @@ from pathlib import Path
 from renderer.errors import AuthoringError, LoraError, Problem
 from renderer.inventory import Inventory, take_inventory
 from renderer.kolors.card import edition_of
+from renderer.kolors.lora_file import check_fit, inspect_lora, lora_sha256
 from renderer.kolors.text import cut_at
 from renderer.manifest import Manifest, SceneEntry, TakeEntry, read_manifest
 from renderer.prompts import Part
@@ -192,8 +193,6 @@ def _resolve_loras(storyboard: Storyboard, model_folder: Path | None) -> dict[Lo
     uses = tuple(storyboard.lora_uses())
     if not uses:
         return {}
-    from renderer.kolors.lora_file import check_fit, inspect_lora, lora_sha256
-
     resolved: dict[LoraUse, TakeLora] = {}
     problems: list[Problem] = []
     for use, place in uses:

@@ -1,0 +1,1 @@
+"""Groups of commands beside those for stories, which are in `renderer/cli.py`."""
