@@ -145,7 +145,10 @@ def _layer(path: Path, layer: str, found: dict[str, Shape]) -> LoraLayer:
 
 _FOREIGN = (
     (("dora_scale",), "DoRA weights, which are not supported"),
-    ((".hada_", ".lokr_", ".oft_", ".diff", ".w_norm", ".b_norm"), "LyCORIS weights other than LoRA, not supported"),
+    (
+        (".hada_", ".lokr_", ".oft_", ".diff.", ".diff_b", ".w_norm", ".b_norm"),
+        "LyCORIS weights other than LoRA, not supported",
+    ),
     (
         ("lora_te", "text_encoder."),
         "made for another architecture: it changes a CLIP text encoder; Kolors has ChatGLM3",
@@ -160,7 +163,7 @@ _FOREIGN = (
 def _foreign(names: list[str], unknown: list[str]) -> str:
     """Why a file with these tensors, of which some are of no known spelling, is no LoRA for a UNet; '' when it is."""
     for marks, words in _FOREIGN:
-        if any(mark in name for name in names for mark in marks):
+        if any(mark in f"{name}." for name in names for mark in marks):
             return words
     if not unknown:
         return ""

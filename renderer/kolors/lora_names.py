@@ -60,7 +60,8 @@ def spellings(layers: Collection[str]) -> dict[str, str]:
     for block in blocks:
         for layer in (it for it in layers if it.startswith(block.name + ".")):
             inner = layer[len(block.name) + 1 :]
-            spelled[f"{block.kohya}_{_KOHYA_INNER.get(inner, inner).replace('.', '_')}"] = layer
+            original = "op" if "downsamplers" in block.name else _KOHYA_INNER.get(inner, inner)
+            spelled[f"{block.kohya}_{original.replace('.', '_')}"] = layer
             spelled[f"blocks.{block.number}.{inner.replace('to_out.0', 'to_out')}"] = layer
     return spelled
 
