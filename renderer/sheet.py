@@ -51,10 +51,12 @@ def render_sheet(page: PageView, templates: Path | None = None) -> str:
     environment = _environment(templates)
     try:
         style, script = _source(environment, STYLE), _source(environment, SCRIPT)
-        words = _words(_source(environment, WORDS))[page.language]
+        words = _words(templates, page.language)
         return environment.get_template(TEMPLATE).render(
             page=page, words=words, style=Markup(style), script=Markup(script), policy=_policy(style, script)
         )
+    except StoryboardError:
+        raise
     except Exception as error:
         place = _place(error, templates)
         if place is None:
@@ -89,9 +91,24 @@ def _source(environment: jinja2.Environment, name: str) -> str:
     return environment.loader.get_source(environment, name)[0]
 
 
+def _words(templates: Path | None, language: str) -> Words:
+    """The words of the page in one language; those of the user's templates before ours."""
+    words = dict(_word_file(bundled_templates() / WORDS)[language])
+    own = templates / WORDS if templates is not None else None
+    if own is not None and own.is_file():
+        tables = _word_file(own)
+        if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+            raise StoryboardError(f"{own}: words stand under their language, `zh:` or `en:`.")
+        words |= tables.get(language, {})
+    return words
+
+
+def _word_file(path: Path) -> dict[str, Words]:
+    return _parsed(path.read_text(encoding="utf-8"))
+
+
 @lru_cache(maxsize=8)
-def _words(source: str) -> dict[str, Words]:
-    """The words of the page by language."""
+def _parsed(source: str) -> dict[str, Words]:
     words: dict[str, Words] = yaml.safe_load(source)
     return words
 

@@ -20,7 +20,7 @@ from renderer.prompts import Origin, Part
 from renderer.take import Provenance
 from renderer.thumbs import thumbnail
 
-ALT_LENGTH = 300
+ALT_LENGTH = 160
 """Characters of a prompt that describe its picture to those who don't see it; the whole prompt stands beside it."""
 
 
@@ -66,8 +66,8 @@ class TakeView:
 
     @property
     def alt(self) -> str:
-        """The picture in words, at most 300 characters."""
-        text = " ".join(self.prompt_text.split())
+        """The picture in words: the prompt without its style, at most 160 characters."""
+        text = " ".join("".join(part.text for part in self.prompt if part.origin != "style").split())
         return text if len(text) <= ALT_LENGTH else text[:ALT_LENGTH] + "…"
 
     @property

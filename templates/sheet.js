@@ -5,6 +5,8 @@ const words = document.body.dataset;
 
 // Copying: a page opened from disk may not have the clipboard, so selecting and the old command come second.
 
+const COPIED = ".prompt, .get-back";
+
 async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -28,7 +30,7 @@ function copySelected(text) {
 }
 
 async function copyFrom(button) {
-  const text = button.closest("[data-copy]").querySelector(".text").textContent;
+  const text = button.closest(COPIED).querySelector("p, code").textContent;
   const said = (await copyText(text)) ? words.copiedWord : words.failedWord;
   button.textContent = said;
   document.getElementById("said").textContent = said;
@@ -49,7 +51,7 @@ function addCopyButton(block) {
   (heading ?? block.lastElementChild).after(button);
 }
 
-document.querySelectorAll("[data-copy]").forEach(addCopyButton);
+document.querySelectorAll(COPIED).forEach(addCopyButton);
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button.copy");
   if (button) copyFrom(button);
@@ -57,7 +59,7 @@ document.addEventListener("click", (event) => {
 
 // Long prompts scroll within their place, which the keyboard must be able to reach.
 
-for (const block of document.querySelectorAll(".prompt .text")) {
+for (const block of document.querySelectorAll(".prompt p")) {
   if (block.textContent.length > 600) block.tabIndex = 0;
 }
 
