@@ -81,8 +81,7 @@ def describe(value: object) -> str:
 def _number(value: float) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
-    text = str(value) if abs(value) < 10**30 else f"{str(value)[:30]}…"
-    return text
+    return str(value) if abs(value) < 10**30 else f"{str(value)[:30]}…"
 
 
 def _where(loc: Iterable[int | str]) -> Where:
@@ -158,6 +157,11 @@ def _text(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
     return f"expected text, got {describe(value)}.", todo
 
 
+def _flag(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
+    meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(str(value).casefold())
+    return f"expected true or false, got {describe(value)}.", f"Write {meant}." if meant else ""
+
+
 def _mapping(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
     todo = 'Write "key: value" lines.'
     if isinstance(value, str) and re.search("[:：]", value):
@@ -195,7 +199,7 @@ _WORDS: dict[str, _Words] = {
     "int_type": _expected("a whole number"),
     "float_type": _expected("a number"),
     "finite_number": _expected("a finite number"),
-    "bool_type": _expected("true or false"),
+    "bool_type": _flag,
     "list_type": _expected("a list", 'Write each entry in a line of its own after "- ", or [a, b].'),
     "tuple_type": _expected("a list", 'Write each entry in a line of its own after "- ", or [a, b].'),
     "dict_type": _mapping,

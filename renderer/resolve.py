@@ -111,7 +111,7 @@ class Resolver:
         for name, what in endless.items():
             if what:
                 self.problems.append(self.root.find(places[name]).problem(places[name], what))
-            self.cast[name] = Template("", ())
+            self.cast[name], self._lengths[name] = Template("", ()), 0
         for name, entry in entries.items():
             self._look_up(self.cast[name], places[name])
             self.characters[name] = self._character(name, entry)

@@ -368,6 +368,22 @@ def test_includes_that_can_not_be(problems):
     assert len(told) == 8
 
 
+def test_a_hundred_files_are_included_and_no_more(problems):
+    files = {f"f{i}": "steps: 3\n" for i in range(102)}
+    told = problems(f"include: [{', '.join(f'{name}.yaml' for name in files)}]\n{SCENE}", **files)
+    assert [problem.partition(": ")[2] for problem in told] == [
+        "include[100]: more than 100 files are included.",
+        "include[101]: more than 100 files are included.",
+    ]
+
+
+@pytest.mark.parametrize("key", ["include", "loras", "model"])
+def test_names_that_no_file_can_have_are_told_like_missing_ones(problems, key):
+    (told,) = problems(f"{key}: [{'x' * 300}]\n{SCENE}" if key != "model" else f"{key}: {'x' * 300}\n{SCENE}")
+    assert f"{key}" in told
+    assert "there is no" in told or "unknown model" in told or "can't be used" in told
+
+
 def test_diamonds_of_includes_are_read_once(load):
     files = {f"f{i}": f"include: [f{i + 1}.yaml, f{i + 1}.yaml, f{i + 1}.yaml]\n" for i in range(40)}
     start = time.perf_counter()
@@ -425,7 +441,7 @@ def test_diamonds_of_includes_are_read_once(load):
         (f"reproducible: yes\n{SCENE}", 'expected one of standard, strict, got text "yes".'),
         (f"precision: fp8\n{SCENE}", "expected one of fp32, fp16, bf16"),
         (f"grid: {{columns: 0}}\n{SCENE}", "1:17: grid.columns: has to be at least 1, got 0."),
-        (f"grid: {{captions: no}}\n{SCENE}", 'grid.captions: expected true or false, got text "no".'),
+        (f"grid: {{captions: no}}\n{SCENE}", 'grid.captions: expected true or false, got text "no". Write false.'),
         (f"size: 100x64\n{SCENE}", "in steps of 32; the nearest size is 96x64."),
         (f"size: 4096x64\n{SCENE}", "paints 64 to 512 pixels a side, in steps of 32; the nearest size is 512x64."),
         (f"size: 999999x999999\n{SCENE}", "the nearest size is 512x512."),
@@ -621,12 +637,12 @@ def test_a_later_problem_finds_its_place(load, tmp_path):
 # Size and speed.
 
 
-def test_five_thousand_scenes_load_in_two_seconds(load):
+def test_five_thousand_scenes_load_in_seconds(load):
     scene = "  - {{id: s{0}, prompt: '{{{{mei}}}}，在{{{{海边|公园}}}}，第{0}幕', seeds: [0, 1], duration: 2}}\n"
     text = "characters: {mei: 女孩}\nscenes:\n" + "".join(scene.format(index) for index in range(5000))
     start = time.perf_counter()
     story = load(text)
-    assert time.perf_counter() - start < 2 * 2  # on a busy machine; 0.4 s on an idle one
+    assert time.perf_counter() - start < 4  # 0.3 s on an idle machine
     assert len(story.scenes) == 5000
     assert story.scenes[-1].id == "s4999"
 
@@ -639,7 +655,19 @@ def test_absurd_prompts_are_read_or_refused_quickly(load, prompt):
         story.final_prompt(story.scenes[0], 0)
     except AuthoringError as error:
         assert len(error.problems) <= 20
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 10  # 2 s on an idle machine
+
+
+def test_a_prompt_that_grows_too_long_is_refused(problems):
+    story = f"characters: {{mei: {'x' * 3000}}}\nscenes:\n  - prompt: '{'{mei}' * 400}'\n"
+    (told,) = problems(story)
+    assert told.startswith("3:13: scenes[0].prompt: the text becomes longer than 1,000,000 characters.")
+
+
+def test_characters_that_double_each_other_are_refused(problems):
+    doubling = "".join(f"  c{i}: '{{x|{f'{{c{i + 1}}}' * 40}}}'\n" for i in range(6))
+    (told,) = problems(f"characters:\n{doubling}  c6: x\nscenes:\n  - prompt: '{{c0}}'\n")
+    assert told.startswith("4:7: characters.c2: becomes longer than 1,000,000 characters.")
 
 
 def test_five_thousand_mistakes_are_told(problems):

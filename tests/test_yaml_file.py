@@ -195,7 +195,7 @@ def test_an_alias_bomb_is_refused_at_once(tmp_path):
     start = time.perf_counter()
     assert "6:" in (told := only_problem(tmp_path, "\n".join(lines)))
     assert "more than 1,000,000 values" in told
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 4
 
 
 def test_a_file_up_to_the_limit_is_read(tmp_path):
