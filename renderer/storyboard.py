@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from renderer.errors import AuthoringError, Problem
+from renderer.findings import Findings
 from renderer.include import read_story
 from renderer.kolors.card import ModelCard, Precision
 from renderer.lora_folders import lora_folders
@@ -105,11 +106,11 @@ def load_storyboard(
     path = Path(path)
     root, problems = read_story(path)
     salvaged = validate_story(root)
-    resolver = Resolver(path, root, salvaged, lora_folders(path, loras), models)
-    resolver.problems += [*problems, *salvaged.problems]
-    resolver.resolve()
-    if resolver.problems or resolver.card is None:
-        raise AuthoringError(resolver.problems)
+    findings = Findings(root, salvaged.lost)
+    resolver = Resolver(salvaged.story, findings, lora_folders(path, loras), models)
+    problems = [*problems, *salvaged.problems, *findings.problems]
+    if problems or resolver.card is None:
+        raise AuthoringError(problems)
     story = salvaged.story
     return Storyboard(
         path=path,
@@ -123,9 +124,9 @@ def load_storyboard(
         grid=GridStyle(**story.grid.model_dump()) if story.grid else GridStyle(),
         precision=story.precision,
         reproducible=story.reproducible or "standard",
-        scenes=tuple(resolver.scenes),
-        warnings=tuple(resolver.warnings),
-        _templates=resolver.templates,
-        _cast=resolver.cast,
+        scenes=resolver.scenes,
+        warnings=tuple(findings.warnings),
+        _templates=resolver.casting.templates,
+        _cast=resolver.casting.cast,
         _root=root,
     )
