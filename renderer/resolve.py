@@ -29,17 +29,6 @@ from renderer.yaml_file import Where
 
 DEFAULT_MODEL = "kolors-mini"
 MAX_TAKES = 100_000
-_FIRST_EDITION = KOLORS.model_copy(
-    update={
-        "name": DEFAULT_MODEL,
-        "size": (256, 256),
-        "min_size": 64,
-        "max_size": 512,
-        "steps": 25,
-        "guidance": 4.0,
-        "sampler": "ddim",
-    }
-)
 
 
 class Resolver:
@@ -78,19 +67,17 @@ class Resolver:
             return None, None
         if self.model == KOLORS.name:
             return None, KOLORS
-        if self.model == DEFAULT_MODEL and self.models is None:
-            return None, _FIRST_EDITION
         if is_path:
             what, todo = f'there is no model folder "{self.model}".', "A path is relative to the file it stands in."
         else:
-            what, todo = f'unknown model "{self.model}".', did_you_mean(self.model, self._known_models())
+            what, todo = f'there is no model "{self.model}".', did_you_mean(self.model, self._known_models())
         self.findings.tell(("model",), what, todo)
         return None, None
 
     def _known_models(self) -> set[str]:
         folders = model_folders() if self.models is None else self.models
         found = {folder.name for parent in folders if parent.is_dir() for folder in parent.iterdir() if folder.is_dir()}
-        return {*found, KOLORS.name, DEFAULT_MODEL}
+        return {*found, KOLORS.name}
 
     def _character(self, name: str, entry: str | CharacterEntry) -> Character:
         if isinstance(entry, str):

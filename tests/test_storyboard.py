@@ -231,6 +231,12 @@ def test_a_model_folder_beside_the_story(load, tmp_path):
     assert story.scenes[0].steps == 7
 
 
+def test_without_the_packages_own_model_the_error_names_those_that_there_are(tmp_path):
+    (tmp_path / "tale.yaml").write_text(SCENE)
+    with pytest.raises(AuthoringError, match=r'1:1: model: there is no model "kolors-mini". Did you mean "kolors"\?'):
+        load_storyboard(tmp_path / "tale.yaml", models=[tmp_path])
+
+
 def test_a_damaged_card_is_told_at_the_model(problems, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "model.json").write_text("{")
@@ -381,7 +387,7 @@ def test_a_hundred_files_are_included_and_no_more(problems):
 def test_names_that_no_file_can_have_are_told_like_missing_ones(problems, key):
     (told,) = problems(f"{key}: [{'x' * 300}]\n{SCENE}" if key != "model" else f"{key}: {'x' * 300}\n{SCENE}")
     assert f"{key}" in told
-    assert "there is no" in told or "unknown model" in told or "can't be used" in told
+    assert "there is no" in told or "can't be used" in told
 
 
 def test_diamonds_of_includes_are_read_once(load):
@@ -428,7 +434,7 @@ def test_diamonds_of_includes_are_read_once(load):
         (f"title: a\ntitle: b\n{SCENE}", '2:1: title: the key "title" is given twice (first in line 1).'),
         (f"language: fr\n{SCENE}", '1:11: language: expected one of zh, en, got text "fr".'),
         (f"sampler: ddmi\n{SCENE}", 'got text "ddmi". Did you mean "ddim"?'),
-        (f"model: kolors-mni\n{SCENE}", '1:8: model: unknown model "kolors-mni". Did you mean "kolors-mini"?'),
+        (f"model: kolors-mni\n{SCENE}", '1:8: model: there is no model "kolors-mni". Did you mean "kolors-mini"?'),
         (f"model: ./nope\n{SCENE}", "1:8: model: there is no model folder"),
         (f'model: "a\\0b"\n{SCENE}', "1:8: model: holds the control character U+0000."),
         (f"steps: 0\n{SCENE}", "1:8: steps: has to be at least 1, got 0."),
