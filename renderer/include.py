@@ -53,7 +53,7 @@ class _Reader:
         try:
             resolved = file.resolve()
             found = file.is_file()
-        except (OSError, ValueError):
+        except (OSError, RuntimeError, ValueError):  # too long, a circle of links, a null byte
             resolved, found = file, False
         if resolved in chain:
             circle = " → ".join(path.name for path in (*chain[chain.index(resolved) :], resolved))

@@ -34,4 +34,4 @@ def find_file(name: str, beside: Path, folders: Sequence[Path]) -> Path | None:
 
 def known_loras(folders: Sequence[Path]) -> list[str]:
     """Names of the LoRA files in folders."""
-    return sorted({file.stem for folder in folders for file in folder.iterdir() if file.suffix in ENDINGS})
+    return sorted({file.stem for folder in folders for file in folder.glob("*") if file.suffix in ENDINGS})

@@ -57,7 +57,7 @@ class Resolver:
         node = self.findings.root.find(("model",))
         is_path = any(mark in self.model for mark in "/\\") or self.model.startswith(".")
         if is_path:
-            self.model = str((node.source.file.parent / self.model).resolve())
+            self.model = str((node.source.file.parent / self.model).absolute())
         try:
             folder = find_model(self.model, None, self.models)
             if folder is not None:
@@ -76,7 +76,7 @@ class Resolver:
 
     def _known_models(self) -> set[str]:
         folders = model_folders() if self.models is None else self.models
-        found = {folder.name for parent in folders if parent.is_dir() for folder in parent.iterdir() if folder.is_dir()}
+        found = {folder.name for parent in folders for folder in parent.glob("*") if folder.is_dir()}
         return {*found, KOLORS.name}
 
     def _character(self, name: str, entry: str | CharacterEntry) -> Character:

@@ -390,6 +390,12 @@ def test_names_that_no_file_can_have_are_told_like_missing_ones(problems, key):
     assert "there is no" in told or "can't be used" in told
 
 
+def test_a_circle_of_links_is_no_file(problems, tmp_path):
+    (tmp_path / "ring.yaml").symlink_to("ring.yaml")
+    (told,) = problems(f"include: ring.yaml\n{SCENE}")
+    assert 'there is no file "ring.yaml"' in told
+
+
 def test_diamonds_of_includes_are_read_once(load):
     files = {f"f{i}": f"include: [f{i + 1}.yaml, f{i + 1}.yaml, f{i + 1}.yaml]\n" for i in range(40)}
     start = time.perf_counter()
