@@ -11,11 +11,11 @@ import numpy.typing as npt
 import torch
 from diffusers import AutoencoderKL
 
+from renderer.miniature.course import Course
 from renderer.miniature.dataset import picture_of
 from renderer.miniature.drawing import face_box, spots
 from renderer.miniature.network import make_vae
 from renderer.miniature.parallel import Team, generator_of
-from renderer.miniature.schedule import Budget, Ema, learning_rate, load_state, save_state
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ HELD_OUT = 256
 """The last pictures of a data set, never trained on."""
 
 _BATCH = 8
-_PEAK = 1.5e-3
 _FACE_WEIGHT = 3.0
 _EDGE_WEIGHT = 0.5
 _KL_WEIGHT = 1e-4
@@ -42,57 +41,35 @@ class VaeResult:
     minutes: float
 
 
-def train_vae(folder: Path, pictures: Bytes, minutes: float, seed: int, threads: int) -> VaeResult:
-    """Trains, or goes on training from the checkpoint in `folder`, until the minutes are spent."""
+def train_vae(folder: Path, pictures: Bytes, minutes: float, seed: int, team: Team) -> VaeResult:
+    """Trains until the minutes are spent, from the checkpoint in `folder` if there is one."""
     torch.manual_seed(seed)
     size = pictures.shape[1]
     vae = make_vae(size)
-    parameters = list(vae.parameters())
-    ema = Ema(vae, 0.999)
-    optimizer = torch.optim.AdamW(parameters, lr=_PEAK, betas=(0.9, 0.99), weight_decay=1e-4)
+    course = Course(vae, folder / "vae.pt", minutes, peak=1.5e-3, weight_decay=1e-4, team=team)
     faces = face_masks(len(pictures), size // 8)
-    team = Team(threads)
-    step, spent = 0, 0.0
-    state = load_state(folder / "vae.pt")
-    if state is not None:
-        vae.load_state_dict(state["vae"])
-        optimizer.load_state_dict(state["optimizer"])
-        ema.values = state["ema"]
-        step, spent = state["step"], state["minutes"]
-    budget = Budget(minutes, spent)
 
-    def loss_of(share: int) -> torch.Tensor:
+    def loss_of(step: int, share: int) -> torch.Tensor:
         generator = generator_of(seed, step, share)
-        chosen = torch.randint(0, len(pictures) - HELD_OUT, (_BATCH // threads,), generator=generator)
+        chosen = torch.randint(0, len(pictures) - HELD_OUT, (_BATCH // team.threads,), generator=generator)
         return vae_loss(vae, to_tensor(pictures[chosen.numpy()]), faces[chosen], generator)
 
-    while budget.share < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(_PEAK, step, budget.share)
-        loss = team.differentiate(parameters, loss_of)
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        ema.update(step)
-        step += 1
-        if step % 100 == 0:
-            logger.info("vae %d: %.1f minutes, loss %.4f", step, budget.spent, loss)
-        if step % _CHECKPOINT_EVERY == 0:
-            save_state(folder / "vae.pt", {
-                "vae": vae.state_dict(), "optimizer": optimizer.state_dict(), "ema": ema.values, "step": step,
-                "minutes": budget.spent,
-            })  # fmt: skip
-            ema.swap()
-            logger.info("vae %d: PSNR %.2f dB", step, psnr(vae, pictures[-64:]))
-            ema.swap()
-    ema.swap()
+    while not course.over:
+        course.advance(loss_of)
+        if course.step % _CHECKPOINT_EVERY == 0:
+            course.save()
+            with course.averaged():
+                logger.info("PSNR %.2f dB", psnr(vae, pictures[-64:]))
+    course.exchange()
     vae.eval()
     vae.register_to_config(scaling_factor=scaling_factor(vae, pictures))
-    return VaeResult(vae, psnr(vae, pictures[-HELD_OUT:]), step * _BATCH, budget.spent)
+    return VaeResult(vae, psnr(vae, pictures[-HELD_OUT:]), course.step * _BATCH, course.spent)
 
 
 def to_tensor(pictures: Bytes) -> torch.Tensor:
     """[N, 3, H, W] in -1 … 1."""
-    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    pixels: torch.Tensor = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return pixels
 
 
 def face_masks(count: int, cells: int) -> torch.Tensor:
@@ -118,7 +95,9 @@ def vae_loss(vae: AutoencoderKL, x: torch.Tensor, faces: torch.Tensor, generator
     down = (error[..., 1:, :] - error[..., :-1, :]).abs() * weight[..., 1:, :]
     mean, logvar = posterior.mean.float(), posterior.logvar.float()
     kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-    return (error.abs() * weight).mean() + _EDGE_WEIGHT * (across.mean() + down.mean()) + _KL_WEIGHT * kl
+    edges = _EDGE_WEIGHT * (across.mean() + down.mean())
+    loss: torch.Tensor = (error.abs() * weight).mean() + edges + _KL_WEIGHT * kl
+    return loss
 
 
 @torch.no_grad()
@@ -132,14 +111,13 @@ def encode(vae: AutoencoderKL, pictures: Bytes, batch: int = 64) -> torch.Tensor
 @torch.no_grad()
 def psnr(vae: AutoencoderKL, pictures: Bytes) -> float:
     """Peak signal-to-noise ratio in dB of pictures there and back, over all of them together."""
-    errors = [
-        (vae.decode(encode(vae, pictures[i : i + 64])).sample.clamp(-1, 1) - to_tensor(pictures[i : i + 64]))
-        .div(2)
-        .square()
-        .mean()
-        for i in range(0, len(pictures), 64)
-    ]
+    errors = [_squared_error(vae, to_tensor(pictures[i : i + 64])) for i in range(0, len(pictures), 64)]
     return float(-10 * torch.log10(torch.stack(errors).mean()))
+
+
+def _squared_error(vae: AutoencoderKL, x: torch.Tensor) -> torch.Tensor:
+    y = vae.decode(vae.encode(x).latent_dist.mean).sample.clamp(-1, 1)
+    return torch.mean((y - x).div(2).square())
 
 
 def scaling_factor(vae: AutoencoderKL, pictures: Bytes) -> float:

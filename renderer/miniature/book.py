@@ -87,7 +87,7 @@ def sample_picture(rng: random.Random) -> Picture:
     time = _choose(rng, TIMES[place])
     pair = rng.random() < 0.2
     framing: Framing = _choose(rng, ("half", "full") if pair else ("close", "half", "half", "full", "full"))
-    figures = _sample_pair(rng) if pair else (_sample_alone(rng, place, framing),)
+    figures: tuple[Figure, ...] = _sample_pair(rng) if pair else (_sample_alone(rng, place, framing),)
     # Only the living room has a seat, and only a full figure shows whether it is taken.
     if place == "living_room" and framing == "full" and rng.random() < 0.75:
         figures = tuple(replace(figure, posture="sitting") for figure in figures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +15,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from renderer.miniature.autoencoder import HELD_OUT, Bytes, encode
 from renderer.miniature.captions import filler, write_caption
+from renderer.miniature.course import Course
 from renderer.miniature.dataset import picture_of
 from renderer.miniature.network import TRAIN_STEPS, make_text_encoder, make_unet, noise_levels
 from renderer.miniature.parallel import Team, generator_of
-from renderer.miniature.sampling import Networks, encode_ids, predict_noise
-from renderer.miniature.schedule import Budget, Ema, learning_rate, load_state, save_state
-from renderer.miniature.vocabulary import load_tokenizer, table_rows, tokenize
+from renderer.miniature.sampling import Networks, encode_prompts, predict_noise
+from renderer.miniature.vocabulary import load_tokenizer, table_rows
+from renderer.miniature.words import Language
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 64
-_PEAK = 1e-3
 _GAMMA = 5.0
 _EMPTY_SHARE, _FILLER_SHARE = 0.08, 0.03
 _CHECKPOINT_MINUTES = 4.0
@@ -47,64 +47,42 @@ def train_unet(
     vae: AutoencoderKL,
     minutes: float,
     seed: int,
-    threads: int,
+    team: Team,
     show: Callable[[Networks, float], None],
 ) -> UnetResult:
-    """Trains, or goes on from the checkpoint in `folder`, until the minutes are spent; `show` sees every checkpoint."""
+    """Trains until the minutes are spent, from the checkpoint in `folder` if there is one; `show` sees each new one."""
     torch.manual_seed(seed)
-    size = pictures.shape[1]
-    tokenizer = load_tokenizer(folder / "tokenizer")
-    prefix = tokenizer.get_command("[gMASK]")
-    networks = Networks(make_unet(size), make_text_encoder(table_rows(tokenizer)), tokenizer, vae)
-    networks.unet.set_attn_processor(AttnProcessor())
-    team = Team(threads)
+    networks = _fresh_networks(folder / "tokenizer", pictures.shape[1], vae)
     latents = load_latents(folder, pictures, vae, team)[:-HELD_OUT]
     trained = torch.nn.ModuleList([networks.unet, networks.text_encoder])
-    parameters = list(trained.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=_PEAK, betas=(0.9, 0.99), weight_decay=1e-3)
-    ema = Ema(trained, 0.999)
-    alphas = noise_levels()
-    step, spent, mean_loss = 0, 0.0, 1.0
-    state = load_state(folder / "unet.pt")
-    if state is not None:
-        trained.load_state_dict(state["trained"])
-        optimizer.load_state_dict(state["optimizer"])
-        ema.values = state["ema"]
-        step, spent, mean_loss = state["step"], state["minutes"], state["loss"]
-    budget = Budget(minutes, spent)
-    next_checkpoint = spent + _CHECKPOINT_MINUTES
+    course = Course(trained, folder / "unet.pt", minutes, peak=1e-3, weight_decay=1e-3, team=team)
+    next_checkpoint = course.spent + _CHECKPOINT_MINUTES
 
-    def loss_of(share: int) -> torch.Tensor:
+    def loss_of(step: int, share: int) -> torch.Tensor:
         generator = generator_of(seed, step, share)
         rng = random.Random(generator.initial_seed())
-        chosen = [rng.randrange(len(latents)) for _ in range(_BATCH // threads)]
-        ids = tokenize(tokenizer, [training_caption(i, rng) for i in chosen])
-        return unet_loss(networks, latents[chosen], ids, prefix, alphas, size, generator)
+        chosen = [rng.randrange(len(latents)) for _ in range(_BATCH // team.threads)]
+        captions = [training_caption(i, rng) for i in chosen]
+        return unet_loss(networks, latents[chosen], captions, generator)
 
     # Flash attention's backward pass is slow on a CPU for so few tokens: plain attention trains 1.7 times as fast.
     with sdpa_kernel(SDPBackend.MATH):
-        while budget.share < 1:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(_PEAK, step, budget.share)
-            loss = team.differentiate(parameters, loss_of)
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            ema.update(step)
-            step += 1
-            mean_loss += (loss - mean_loss) / min(step, 100)
-            if step % 50 == 0:
-                logger.info("unet %d: %.1f minutes, loss %.4f", step, budget.spent, mean_loss)
-            if budget.spent >= next_checkpoint:
+        while not course.over:
+            course.advance(loss_of)
+            if course.spent >= next_checkpoint:
                 next_checkpoint += _CHECKPOINT_MINUTES
-                save_state(folder / "unet.pt", {
-                    "trained": trained.state_dict(), "optimizer": optimizer.state_dict(), "ema": ema.values,
-                    "step": step, "minutes": budget.spent, "loss": mean_loss,
-                })  # fmt: skip
-                ema.swap()
-                show(networks, budget.spent)
-                ema.swap()
-    ema.swap()
-    return UnetResult(networks, mean_loss, step * _BATCH, budget.spent)
+                course.save()
+                with course.averaged():
+                    show(networks, course.spent)
+    course.exchange()
+    return UnetResult(networks, course.loss, course.step * _BATCH, course.spent)
+
+
+def _fresh_networks(tokenizer_folder: Path, size: int, vae: AutoencoderKL) -> Networks:
+    tokenizer = load_tokenizer(tokenizer_folder)
+    unet = make_unet(size)
+    unet.set_attn_processor(AttnProcessor())
+    return Networks(unet, make_text_encoder(table_rows(tokenizer)), tokenizer, vae)
 
 
 def load_latents(folder: Path, pictures: Bytes, vae: AutoencoderKL, team: Team) -> torch.Tensor:
@@ -120,7 +98,7 @@ def load_latents(folder: Path, pictures: Bytes, vae: AutoencoderKL, team: Team) 
 
 def training_caption(index: int, rng: random.Random) -> str:
     """A caption of that picture, now and then none at all or one that says nothing."""
-    language = "zh" if rng.random() < 0.55 else "en"
+    language: Language = "zh" if rng.random() < 0.55 else "en"
     draw = rng.random()
     if draw < _EMPTY_SHARE:
         return ""
@@ -130,23 +108,28 @@ def training_caption(index: int, rng: random.Random) -> str:
 
 
 def unet_loss(
-    networks: Networks,
-    latents: torch.Tensor,
-    ids: torch.Tensor,
-    prefix: int,
-    alphas: torch.Tensor,
-    size: int,
-    generator: torch.Generator,
+    networks: Networks, latents: torch.Tensor, captions: Sequence[str], generator: torch.Generator
 ) -> torch.Tensor:
     """The weighted squared error of the predicted noise, each picture at a timestep of its own."""
     t = torch.randint(0, TRAIN_STEPS, (len(latents),), generator=generator)
     noise = torch.randn(latents.shape, generator=generator)
-    alpha = alphas[t][:, None, None, None]
+    alpha = noise_levels()[t][:, None, None, None]
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
+    sizes = told_sizes(len(latents), 8 * latents.shape[-1], generator)
     with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
-        states, pooled = encode_ids(networks.text_encoder, ids, prefix)
-        predicted = predict_noise(networks.unet, noisy, t, states, pooled, size)
-    return (loss_weight(alpha) * (predicted.float() - noise).square()).mean()
+        states, pooled = encode_prompts(networks, captions)
+        predicted = predict_noise(networks.unet, noisy, t, states, pooled, sizes)
+    return torch.mean(loss_weight(alpha) * (predicted.float() - noise).square())
+
+
+def told_sizes(count: int, size: int, generator: torch.Generator) -> torch.Tensor:
+    """[count, 2]: the true size for one half, any that the card allows for the other.
+
+    So the UNet learns to paint on when a storyboard asks for a size that no training picture had.
+    """
+    others = 32 * torch.randint(2, 17, (count, 2), generator=generator)
+    true = torch.rand((count, 1), generator=generator) < 0.5
+    return torch.where(true, size, others)
 
 
 def loss_weight(alpha: torch.Tensor) -> torch.Tensor:

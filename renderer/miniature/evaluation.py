@@ -12,7 +12,7 @@ from PIL import Image
 from renderer.miniature.autoencoder import Bytes, encode
 from renderer.miniature.captions import full_caption
 from renderer.miniature.dataset import picture_of
-from renderer.miniature.sampling import Networks, paint
+from renderer.miniature.sampling import Networks, paint, to_bytes
 from renderer.miniature.words import Language
 
 STORY_PROMPTS = (
@@ -62,6 +62,5 @@ def save_reconstruction_page(networks: Networks, pictures: Bytes, file: Path) ->
     """Sixteen held-out pictures, each above its way there and back through the autoencoder."""
     shown = np.asarray(pictures[-16:])
     with torch.no_grad():
-        back = networks.vae.decode(encode(networks.vae, shown)).sample.clamp(-1, 1)
-    decoded = ((back + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        decoded = to_bytes(networks.vae.decode(encode(networks.vae, shown)).sample)
     contact_page([half for i in (0, 8) for half in (*shown[i : i + 8], *decoded[i : i + 8])], columns=8).save(file)

@@ -26,25 +26,29 @@ class Networks:
     vae: AutoencoderKL
 
 
-def encode_ids(text_encoder: ChatGLMModel, ids: torch.Tensor, prefix: int) -> tuple[torch.Tensor, torch.Tensor]:
+def encode_prompts(networks: Networks, prompts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
     """Text states [B, S, H] and pooled state [B, H], as KolorsPipeline.encode_prompt makes them."""
-    mask, positions = mask_and_positions(ids, prefix)
-    output = text_encoder(
-        input_ids=ids, attention_mask=mask, position_ids=positions, output_hidden_states=True, return_dict=True
-    )
+    ids = tokenize(networks.tokenizer, prompts)
+    mask, positions = mask_and_positions(ids, networks.tokenizer.get_command("[gMASK]"))
+    output = networks.text_encoder(ids, positions, mask, output_hidden_states=True, use_cache=False, return_dict=True)
     return output.hidden_states[-2].permute(1, 0, 2), output.hidden_states[-1][-1]
 
 
-def time_ids(size: int, batch: int) -> torch.Tensor:
-    """[B, 6]: height and width, no crop, height and width."""
-    return torch.tensor([[size, size, 0, 0, size, size]], dtype=torch.float32).repeat(batch, 1)
+def time_ids(sizes: torch.Tensor) -> torch.Tensor:
+    """[B, 6] from heights and widths [B, 2]: height and width, no crop, height and width."""
+    return torch.cat([sizes, torch.zeros_like(sizes), sizes], dim=1).float()
 
 
 def predict_noise(
-    unet: UNet2DConditionModel, x: torch.Tensor, t: torch.Tensor, states: torch.Tensor, pooled: torch.Tensor, size: int
+    unet: UNet2DConditionModel,
+    x: torch.Tensor,
+    t: torch.Tensor,
+    states: torch.Tensor,
+    pooled: torch.Tensor,
+    sizes: torch.Tensor,
 ) -> torch.Tensor:
-    """The UNet's epsilon for noisy latents [B, 4, h, w] at timesteps [B]."""
-    extra = {"text_embeds": pooled, "time_ids": time_ids(size, len(x))}
+    """The UNet's epsilon for noisy latents [B, 4, h, w] at timesteps [B], told that pictures have `sizes` [B, 2]."""
+    extra = {"text_embeds": pooled, "time_ids": time_ids(sizes)}
     output: torch.Tensor = unet(x, t, states, added_cond_kwargs=extra).sample
     return output
 
@@ -54,14 +58,14 @@ def paint(
     networks: Networks, prompts: Sequence[str], size: int, seed: int, steps: int = 25, guidance: float = 4.0
 ) -> npt.NDArray[np.uint8]:
     """[N, size, size, 3] bytes by DDIM from the last timestep to the first, each picture from noise of its own."""
-    ids = tokenize(networks.tokenizer, [*prompts, *[""] * len(prompts)])
-    states, pooled = encode_ids(networks.text_encoder, ids, networks.tokenizer.get_command("[gMASK]"))
+    states, pooled = encode_prompts(networks, [*prompts, *[""] * len(prompts)])
     alphas = noise_levels()
     timesteps = torch.linspace(TRAIN_STEPS - 1, 0, steps).round().long()
     x = torch.randn(len(prompts), 4, size // 8, size // 8, generator=torch.Generator().manual_seed(seed))
+    sizes = torch.full((2 * len(x), 2), size)
     for k, t in enumerate(timesteps):
         with_text, without = predict_noise(
-            networks.unet, torch.cat([x, x]), t.repeat(2 * len(x)), states, pooled, size
+            networks.unet, torch.cat([x, x]), t.repeat(2 * len(x)), states, pooled, sizes
         ).chunk(2)
         noise = without + guidance * (with_text - without)
         alpha = alphas[t]
@@ -69,4 +73,10 @@ def paint(
         clean = (x - (1 - alpha).sqrt() * noise) / alpha.sqrt()
         x = after.sqrt() * clean + (1 - after).sqrt() * noise
     pixels = networks.vae.decode(x / networks.vae.config.scaling_factor).sample
-    return ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return to_bytes(pixels)
+
+
+def to_bytes(pixels: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """[N, H, W, 3] bytes from [N, 3, H, W] in -1 … 1; whatever lies beyond is cut off."""
+    bytes_: npt.NDArray[np.uint8] = ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return bytes_

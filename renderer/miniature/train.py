@@ -19,6 +19,7 @@ from renderer.miniature.dataset import digest_of, load_pictures
 from renderer.miniature.denoiser import train_unet
 from renderer.miniature.evaluation import save_comparison_page, save_reconstruction_page, save_story_page
 from renderer.miniature.export import export
+from renderer.miniature.parallel import Team
 from renderer.miniature.sampling import Networks
 from renderer.miniature.vocabulary import train_vocabulary
 
@@ -35,14 +36,15 @@ def main() -> None:
     pictures = load_pictures(work, options.pictures, options.size, threads)
     if not (work / "tokenizer" / "tokenizer.model").exists():
         train_vocabulary(work / "tokenizer", options.seed)
-    first = train_vae_once(work, pictures, options.minutes_vae, options.seed, threads)
+    team = Team(threads)
+    first = train_vae_once(work, pictures, options.minutes_vae, options.seed, team)
     origin = {"pictures": len(pictures), "pictures_sha256": digest_of(pictures), "machine": f"{threads} CPU cores"}
 
     def show(networks: Networks, minutes: float) -> None:
         save_story_page(networks, options.size, options.seed, work / f"story-{minutes:03.0f}.png")
         export(options.out, work / "tokenizer", networks, options.size, origin, evaluation_of(first))
 
-    second = train_unet(work, pictures, first.vae, options.minutes_unet, options.seed, threads, show)
+    second = train_unet(work, pictures, first.vae, options.minutes_unet, options.seed, team, show)
     save_story_page(second.networks, options.size, options.seed, work / "story.png")
     save_comparison_page(second.networks, pictures, 32, options.seed, work / "comparison.png")
     save_reconstruction_page(second.networks, pictures, work / "reconstruction.png")
@@ -62,12 +64,12 @@ def evaluation_of(result: VaeResult) -> dict[str, float]:
     return {"vae_psnr_db": round(result.psnr, 2)}
 
 
-def train_vae_once(work: Path, pictures: Bytes, minutes: float, seed: int, threads: int) -> VaeResult:
+def train_vae_once(work: Path, pictures: Bytes, minutes: float, seed: int, team: Team) -> VaeResult:
     """The autoencoder of an earlier call, or a newly trained one."""
     folder, numbers = work / "vae", work / "vae-result.pt"
     if numbers.exists():
         return VaeResult(AutoencoderKL.from_pretrained(folder).eval(), **torch.load(numbers, weights_only=True))
-    result = train_vae(work, pictures, minutes, seed, threads)
+    result = train_vae(work, pictures, minutes, seed, team)
     result.vae.save_pretrained(folder)
     torch.save({"psnr": result.psnr, "pictures_seen": result.pictures_seen, "minutes": result.minutes}, numbers)
     return result
