@@ -71,7 +71,8 @@ const stops = () => [...document.querySelectorAll("a, button, summary, [tabindex
 const detailed = () => [...document.querySelectorAll("details")];
 
 function keepPlace() {
-  const scene = [...document.querySelectorAll("article")].find((card) => card.getBoundingClientRect().bottom > 0);
+  const middle = innerHeight / 2;
+  const scene = [...document.querySelectorAll("article")].find((card) => card.getBoundingClientRect().bottom > middle);
   const open = detailed().flatMap((details, index) => (details.open ? [index] : []));
   const place = { top: scrollY, open, focus: stops().indexOf(document.activeElement) };
   if (scene && scrollY > 0) Object.assign(place, { scene: scene.id, offset: scene.getBoundingClientRect().top });
@@ -85,7 +86,15 @@ function findPlace() {
   for (const index of place.open) detailed()[index]?.setAttribute("open", "");
   stops()[place.focus]?.focus({ preventScroll: true });
   const scene = place.scene && document.getElementById(place.scene);
-  scrollTo({ top: scene ? scrollY + scene.getBoundingClientRect().top - place.offset : place.top, behavior: "instant" });
+  if (scene) settle(scene, place.offset);
+  else scrollTo({ top: place.top, behavior: "instant" });
+  setTimeout(() => { history.scrollRestoration = "auto"; }, 1000);
+}
+
+// Cards get their true heights only as they come into view, so one jump would miss.
+function settle(scene, offset, frames = 12) {
+  scrollBy({ top: scene.getBoundingClientRect().top - offset, behavior: "instant" });
+  if (frames > 0) requestAnimationFrame(() => settle(scene, offset, frames - 1));
 }
 
 function reload() {
@@ -95,6 +104,7 @@ function reload() {
   } catch {
     // Without storage the browser's own memory of the place has to do.
   }
+  history.scrollRestoration = "manual";
   location.reload();
 }
 
