@@ -12,7 +12,7 @@ from renderer.findings import Findings
 from renderer.kolors.card import KOLORS, ModelCard, find_model, model_folders, read_card
 from renderer.lora_folders import find_file, known_loras
 from renderer.salvage import STAND_IN
-from renderer.scene import Character, LoraUse, Scene, stack
+from renderer.scene import Character, LoraUse, Scene
 from renderer.size import size_for
 from renderer.story_file import (
     MAX_SEED,
@@ -145,7 +145,7 @@ class Resolver:
             sampler=entry.sampler or story.sampler or card.sampler,
             base_loras=base,
             own_loras=own,
-            loras=stack((base, *(self.characters[name].loras for name in appearing), own)),
+            characters=tuple(appearing),
             pick=entry.pick.seed if isinstance(entry.pick, PickEntry) else entry.pick,
             shot=entry.shot or "",
             camera=entry.camera or "",

@@ -42,7 +42,8 @@ class Scene:
     """One scene with all its settings; `index` is its place in the story, from 0.
 
     `prompt` and `style` are as authored; `negative_text` is the scene's own, with `replaces_negative` instead of the
-    board's. `loras` are all that its takes may be painted with; `Storyboard.loras` tells which of them a take needs.
+    board's. `characters` are those that may appear. A take is painted with `base_loras`, then those of the characters
+    that do appear, then `own_loras`: `Storyboard.loras` puts them together.
     """
 
     index: int
@@ -59,7 +60,7 @@ class Scene:
     sampler: Sampler
     base_loras: tuple[LoraUse, ...] = ()
     own_loras: tuple[LoraUse, ...] = ()
-    loras: tuple[LoraUse, ...] = ()
+    characters: tuple[str, ...] = ()
     pick: int | None = None
     shot: str = ""
     camera: str = ""

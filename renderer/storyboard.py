@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -72,7 +73,8 @@ class Storyboard:
         """Every LoRA of the story, once for each way it is applied, with the place of its entry."""
         seen: set[LoraUse] = set()
         for scene in self.scenes:
-            for use in scene.loras:
+            characters = (self.characters[name].loras for name in scene.characters)
+            for use in chain(scene.base_loras, *characters, scene.own_loras):
                 if use not in seen:
                     seen.add(use)
                     yield use, use.where

@@ -159,7 +159,19 @@ scenes:
     assert (glow.alpha, glow.rank, glow.diffsynth_alpha) == (4.0, 16, None)
     assert (lin.alpha, lin.rank, lin.diffsynth_alpha) == (None, None, 2.0)
     assert lin.path == tmp_path / "lora_weights" / "lin.safetensors"
-    assert [use.name for use, _ in story.lora_uses()] == ["pencil", "glow", "pencil", "lin", "rain"]
+    assert [use.name for use, _ in story.lora_uses()] == ["pencil", "glow", "lin", "rain", "pencil"]
+
+
+def test_every_use_of_a_lora_is_told_also_one_that_another_may_override(load, tmp_path):
+    lora(tmp_path, "pencil")
+    story = load(
+        "loras: [pencil]\ncharacters: {a: {prompt: A, loras: [{name: pencil, strength: 0.5}]}}\n"
+        "scenes:\n  - {prompt: '{ {a}|B}', seeds: {count: 9}}\n"
+    )
+    (scene,) = story.scenes
+    told = {use for use, _ in story.lora_uses()}
+    assert {use.strength for use in told} == {1.0, 0.5}
+    assert {use for seed in scene.seeds for use in story.loras(scene, seed)} == told
 
 
 def test_parts_tell_their_origin(load):
@@ -197,7 +209,8 @@ def test_only_characters_that_a_seed_chooses_bring_their_negative_and_loras(load
         for seed in scene.seeds
     }
     assert told == {("A", "no A", "a"), ("B", "no B", "b")}
-    assert [use.name for use in scene.loras] == ["a", "b"]
+    assert scene.characters == ("a", "b")
+    assert [use.name for use, _ in story.lora_uses()] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
