@@ -13,6 +13,7 @@ from renderer.errors import ModelError
 from renderer.kolors import memory
 from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.sampling import denoise
+from renderer.kolors.studio import Studio
 from renderer.take import Failed, Painted, Take
 from tests.tiny_kolors import edit_weights, make_folder
 
@@ -307,6 +308,26 @@ def test_a_model_of_another_kind_is_refused(folder, tmp_path):
     config.write_text(config.read_text().replace('"text_proj"', "null"))
     with pytest.raises(ModelError, match="not Kolors'"):
         paint(KolorsPainter(other, device="cpu"), [take(0)])
+
+
+@pytest.mark.parametrize("cramped", [1, 2])
+def test_a_text_encoder_that_does_not_fit_beside_the_unet_gets_its_room(folder, cramped):
+    studio = Studio(folder, torch.device("cpu"))
+    studio.prepare("fp32", (), lambda done, total: None)
+    tries = []
+
+    def work():
+        tries.append(studio.precision)
+        if len(tries) <= cramped:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return "states"
+
+    if cramped == 1:
+        assert studio.with_room(work) == "states"
+    else:
+        with pytest.raises(ModelError, match="don't fit into the memory of cpu"):
+            studio.with_room(work)
+    assert tries == ["fp32", None]
 
 
 def test_batch_sizes():

@@ -20,7 +20,7 @@ PACKAGES = {"renderer": "kolors-storyboard", "torch": "torch", "diffsynth": "dif
 
 
 def choose_device(name: str | None = None) -> torch.device:
-    """The device of that name; without one CUDA, else Apple's GPU, else the CPU."""
+    """The device of that name; without one CUDA, else Apple's GPU (where this is untested), else the CPU."""
     if name is not None:
         return torch.device(name)
     if torch.cuda.is_available():

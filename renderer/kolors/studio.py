@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from renderer.errors import ModelError
 from renderer.kolors import memory
 from renderer.kolors.card import Precision
 from renderer.kolors.device import DTYPES, vae_dtype
@@ -49,17 +51,21 @@ class Studio:
 
         `done` hears how many of the two are loaded. Raises ModelError, LoraError.
         """
-        if self.precision != precision:
-            self.release()
-            done(0, 2)
-            denoiser = load_denoiser(self.folder, self.device, DTYPES[precision])
-            done(1, 2)
-            self._vae = load_vae(self.folder, self.device, vae_dtype(self.device, precision))
-            done(2, 2)
-            self._denoiser, self.precision = denoiser, precision
-            self._merged = MergedUNet(denoiser.unet, unet_shapes(self.folder))
-        assert self._merged is not None
-        self._merged.use(loras)
+        with self._fitting():
+            if self.precision != precision:
+                self._load(precision, done)
+            assert self._merged is not None
+            self._merged.use(loras)
+
+    def _load(self, precision: Precision, done: Callable[[int, int], None]) -> None:
+        self.release()
+        done(0, 2)
+        self._denoiser = load_denoiser(self.folder, self.device, DTYPES[precision])
+        self._merged = MergedUNet(self._denoiser.unet, unet_shapes(self.folder))
+        done(1, 2)
+        self._vae = load_vae(self.folder, self.device, vae_dtype(self.device, precision))
+        self.precision = precision
+        done(2, 2)
 
     def release(self) -> None:
         """Gives the memory of all weights back."""
@@ -67,14 +73,32 @@ class Studio:
         memory.release(self.device)
 
     def with_room(self, work: Callable[[], Result]) -> Result:
-        """The result of `work`; where memory runs out, these weights are released and it is tried again."""
+        """The result of `work`; where memory runs out, these weights are released and it is tried again.
+
+        Raises ModelError where it runs out nevertheless.
+        """
         try:
             return work()
         except (RuntimeError, MemoryError) as error:
-            if self._denoiser is None or not memory.is_out_of_memory(error):
+            if not memory.is_out_of_memory(error):
                 raise
         self.release()
-        return work()
+        with self._fitting():
+            return work()
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        """Turns running out of memory while weights are loaded into ModelError; what is half loaded is released."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            self.release()
+            raise ModelError(
+                f"{self.folder}: the weights don't fit into the memory of {self.device}. "
+                "Close other programs that use it, or choose a smaller model or `precision: fp16`."
+            ) from error
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:

@@ -18,6 +18,7 @@ from renderer.errors import ModelError
 from renderer.kolors.attention import install_attention
 from renderer.kolors.diffsynth import unet_class, vae_class
 from renderer.kolors.layout import Component, read_json, weight_files
+from renderer.kolors.memory import is_out_of_memory
 
 VAE_SCALING = 0.13025
 """Kolors uses SDXL's autoencoder, whose latents are scaled by this (its `config.json`)."""
@@ -103,7 +104,7 @@ def read_state(files: Iterable[Path], device: torch.device, dtype: torch.dtype) 
             read = _read_safetensors if file.suffix == ".safetensors" else _read_pickle
             state |= {name: _cast(tensor, dtype) for name, tensor in read(file, device)}
         except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            if isinstance(error, torch.OutOfMemoryError):
+            if is_out_of_memory(error):
                 raise
             raise ModelError(f"{file}: can't be read: {error}. {PULL}") from error
     return state
