@@ -57,10 +57,18 @@ document.addEventListener("click", (event) => {
   if (button) copyFrom(button);
 });
 
-// Long prompts scroll within their place, which the keyboard must be able to reach.
+// Long texts scroll within their place, which the keyboard must be able to reach.
 
-for (const block of document.querySelectorAll(".prompt p")) {
-  if (block.textContent.length > 600) block.tabIndex = 0;
+const LONG = 150;
+const seen = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) continue;
+    if (target.scrollHeight > target.clientHeight + 1) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+for (const block of document.querySelectorAll("h1, .notes dd, .reason, .prompt p, .differs")) {
+  if (block.textContent.length > LONG) seen.observe(block);
 }
 
 // While painting, the page reloads and stays where its reader was: at the same scene, with the same things open.

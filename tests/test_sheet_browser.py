@@ -207,6 +207,14 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(story, tmp_path, 
     assert page.evaluate("document.activeElement.id") == "scenes"
 
 
+def test_texts_that_scroll_are_reached_by_the_keyboard(tmp_path, open_page):
+    manifest = make_manifest(*[make_scene(f"s{n}", make_entry(n, "字" * n)) for n in (100, 5000)])
+    page = open_page(write_sheet(manifest, tmp_path), 390)
+    page.locator("#scene-02").scroll_into_view_if_needed()
+    until(page, "document.querySelector('#scene-02 .prompt p').tabIndex === 0")
+    assert page.evaluate("document.querySelector('#scene-01 .prompt p').tabIndex") == -1
+
+
 def test_a_picture_opens_in_full(story, tmp_path, open_page):
     page = open_page(write_sheet(story, tmp_path))
     page.locator("a.large").first.click()
