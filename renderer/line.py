@@ -25,7 +25,7 @@ REFRESH_SECONDS = 2.0
 """The sheet is written anew while painting, at most this often, and never for more than a twentieth of the time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a render left behind: the sheet, the pages of the grid, and what became of the takes it had to paint."""
 
@@ -35,7 +35,7 @@ class Result:
     outcome: Outcome
     left: int
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.sheet}: {len(self.outcome.painted)} painted, {len(self.outcome.failed)} failed, {self.left} left"
 
     def _repr_png_(self) -> bytes | None:

@@ -1,0 +1,76 @@
+"""The whole line from Python, as notebooks use it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+import renderer
+from renderer.progress import Job, Notebook, duration
+from renderer.take import Progress
+from tests.fakes import FakePainter
+from tests.stories import render_fake, write_story
+
+
+def test_the_result_shows_the_grid_and_says_what_happened(tmp_path):
+    result, _ = render_fake(write_story(tmp_path), limit=3)
+    grid = Image.open(io.BytesIO(result._repr_png_()))
+    assert grid.size[0] > 512
+    assert repr(result).endswith("index.html: 3 painted, 0 failed, 1 left")
+
+
+def test_the_sheet_fills_while_painting_goes_on(tmp_path):
+    story = write_story(tmp_path)
+    sheet = tmp_path / "renders/tale/index.html"
+    seen = []
+
+    class Watching(FakePainter):
+        def paint(self, takes, progress):
+            for result in super().paint(takes, progress):
+                yield result
+                seen.append(sheet.read_text() if sheet.exists() else "")
+
+    render_fake(story, Watching())
+    assert "1 / 4" in seen[0] or "1/4" in seen[0]
+    assert seen[0] != sheet.read_text()
+
+
+def test_the_public_functions_work_together(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    story = write_story(tmp_path)
+    plan = renderer.make_plan(renderer.load_storyboard(story))
+    assert len(plan.to_paint) == 4
+    renderer.render(story, painter=FakePainter())
+    assert (tmp_path / "renders/tale/grid.png").is_file()
+    assert renderer.make_plan(renderer.load_storyboard(story)).to_paint == ()
+
+
+def test_a_job_counts_takes_done_and_the_share_in_hand():
+    job = Job(8, 80.0)
+    assert job.summary == "0/8 · 1:20 left"
+    job.note(Progress("denoising", 5, 10, 4))
+    assert job.position == pytest.approx(2.0)
+    job.note(Progress("denoising", 10, 10, 4))
+    job.finish_one()
+    job.finish_one(failed=True)
+    assert job.position == pytest.approx(4.0)
+    assert job.summary.startswith("2/8 · 1 failed · ")
+    assert [duration(s) for s in (0.4, 65, 3661)] == ["0:00", "1:05", "1:01:01"]
+
+
+def test_a_notebook_shows_one_line_that_moves():
+    pytest.importorskip("IPython")
+    shown = []
+
+    class Handle:
+        def update(self, what):
+            shown.append(what.data)
+
+    notebook = Notebook(lambda what, display_id: shown.append(what.data) or Handle())
+    notebook.started(2, None)
+    notebook.progress(Progress("encoding", 1, 2, 2))
+    notebook.ended()
+    assert shown[0].startswith('<progress value="0.00" max="2"')
+    assert "stopped" in shown[-1]
