@@ -47,27 +47,27 @@ def _piece(where: Where) -> Where:
 
 
 def _without(data: Any, pieces: Iterable[Where], lost: set[Where]) -> dict[str, Any]:  # noqa: ANN401
-    """The data without some pieces; a piece that is lost a second time takes with it what it stands in."""
+    """The data without some pieces; a character that is lost a second time loses its name, too."""
     kept = dict(data) if isinstance(data, dict) else {}
     for key in ("characters", "loras", "scenes"):
         if isinstance(kept.get(key), dict | list):
             kept[key] = kept[key].copy()
     for piece in pieces:
-        again = piece in lost
+        nameless = piece in lost
         lost.add(piece)
         match piece:
-            case ("scenes", int(index), str(key)) if not again and isinstance(kept["scenes"][index], dict):
+            case ("scenes", int(index), str(key)) if isinstance(kept["scenes"][index], dict):
                 scene = {name: value for name, value in kept["scenes"][index].items() if name != key}
                 kept["scenes"][index] = {"prompt": STAND_IN, **scene}
             case ("scenes", int(index), *_):
                 kept["scenes"][index] = {"prompt": STAND_IN}
             case ("scenes",):
                 kept["scenes"] = [{"prompt": STAND_IN}]
-            case ("characters", str(name)) if not again:
+            case ("characters", str(name)) if not nameless:
                 kept["characters"][name] = STAND_IN
             case ("characters", str(name)):
                 kept["characters"].pop(name, None)
-            case ("loras", int(index)) if not again:
+            case ("loras", int(index)):
                 entry = kept["loras"][index]
                 name = entry.get("name") if isinstance(entry, dict) else None
                 kept["loras"][index] = name if isinstance(name, str) and name else STAND_IN

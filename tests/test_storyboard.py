@@ -360,11 +360,13 @@ def test_errors_point_into_the_included_file(problems):
 
 def test_paths_in_an_included_file_are_relative_to_it(load, tmp_path):
     lora(tmp_path / "shared", "pencil")
-    (tmp_path / "shared" / "cast.yaml").write_text("include: more.yaml\nloras: [./pencil.safetensors]\n")
+    lora(tmp_path / "shared", "glow")
+    (tmp_path / "shared" / "cast.yaml").write_text("include: more.yaml\nloras: [./pencil.safetensors, glow]\n")
     (tmp_path / "shared" / "more.yaml").write_text("steps: 9\n")
     story = load(f"include: shared/cast.yaml\n{SCENE}")
     assert story.scenes[0].steps == 9
-    assert story.loras(story.scenes[0], 0)[0].path.samefile(tmp_path / "shared" / "pencil.safetensors")
+    files = [use.path.resolve() for use in story.loras(story.scenes[0], 0)]
+    assert files == [tmp_path / "shared" / "pencil.safetensors", tmp_path / "shared" / "glow.safetensors"]
 
 
 def test_includes_that_can_not_be(problems):

@@ -101,9 +101,10 @@ def test_a_snippet_is_found_in_the_source(tmp_path, text, place):
 
 
 def test_a_byte_order_mark_and_windows_line_ends_change_no_place(tmp_path):
-    root = read_yaml(write(tmp_path, b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")).root
-    assert root.value == {"a": 1, "b": 2}
+    root = read_yaml(write(tmp_path, b"\xef\xbb\xbfa: x{x}\r\nb: y{x}\r\n")).root
+    assert root.value == {"a": "x{x}", "b": "y{x}"}
     assert root.keys == {"a": (1, 1), "b": (2, 1)}
+    assert [root.find((key,)).place_of("{x}", 1) for key in "ab"] == [(1, 5), (2, 5)]
 
 
 def test_aliases_and_merge_keys(tmp_path):
