@@ -146,10 +146,8 @@ _HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uf
 
 
 def visible(value: object) -> object:
-    """Text with control characters as signs (␀) and what UTF-8 can't hold as �; other values as they are."""
-    if isinstance(value, str) and _HIDDEN.search(value):
-        return _HIDDEN.sub(lambda found: chr(0x2400 + ord(found[0])) if ord(found[0]) < 32 else "\ufffd", str(value))
-    return value
+    """Text with � for control characters and for what UTF-8 can't hold; other values as they are."""
+    return _HIDDEN.sub("\ufffd", value) if isinstance(value, str) and _HIDDEN.search(value) else value
 
 
 def moment(iso: str) -> str:

@@ -184,7 +184,7 @@ def test_hostile_text_shows_as_typed_runs_nothing_and_overlaps_nothing(tmp_path,
     page = open_page(write_sheet(manifest.model_copy(update={"pictures": records}), tmp_path), width)
     page.locator("details").evaluate_all("all => all.forEach(details => details.open = true)")
     assert page.evaluate("window.hacked") is None
-    typed = text.replace("\0", "␀")
+    typed = text.replace("\0", "\ufffd")
     assert page.locator("article .prompt p").first.text_content() == typed
     assert page.locator("h1").text_content() == typed
     assert page.evaluate(OVERLAPS) == []
