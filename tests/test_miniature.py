@@ -18,7 +18,9 @@ from renderer.miniature import book, words
 from renderer.miniature.book import Picture, sample_picture
 from renderer.miniature.captions import full_caption, write_caption
 from renderer.miniature.dataset import load_pictures, picture_of
+from renderer.miniature.drawing import draw_picture
 from renderer.miniature.network import SPARE_ROWS
+from renderer.miniature.obedience import obeyed_shares
 from renderer.miniature.words import Language
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "renderer" / "miniature" / "weights" / "kolors-mini"
@@ -65,6 +67,14 @@ def test_pairs_are_a_girl_and_a_boy_and_never_close() -> None:
     assert 0.1 < len(pairs) / len(pictures) < 0.3
     assert {tuple(f.subject for f in p.figures) for p in pairs} == {("girl", "boy")}
     assert "close" not in {p.framing for p in pairs}
+
+
+def test_drawn_pictures_obey_their_own_attributes() -> None:
+    pytest.importorskip("resvg_py")
+    alone = [p for p in pictures if len(p.figures) == 1][:2]
+    drawn = [draw_picture(p, 48) for p in alone]
+    assert set(obeyed_shares(alone, drawn).values()) == {1.0}
+    assert obeyed_shares(alone, drawn[::-1])["place"] == 0.0
 
 
 # Captions.
@@ -210,7 +220,6 @@ def test_vae_loads_into_diffsynth_and_keeps_pictures() -> None:
     from diffsynth.models.stable_diffusion_vae import StableDiffusionVAE
 
     from renderer.miniature.autoencoder import to_tensor
-    from renderer.miniature.drawing import draw_picture
 
     pytest.importorskip("resvg_py")
     vae = StableDiffusionVAE(**accepted(StableDiffusionVAE, config("vae"))).eval()

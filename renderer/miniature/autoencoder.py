@@ -15,7 +15,7 @@ from renderer.miniature.course import Course
 from renderer.miniature.dataset import picture_of
 from renderer.miniature.drawing import face_box, spots
 from renderer.miniature.network import make_vae
-from renderer.miniature.parallel import Team, generator_of
+from renderer.miniature.parallel import Team
 
 logger = logging.getLogger(__name__)
 
@@ -46,20 +46,20 @@ def train_vae(folder: Path, pictures: Bytes, minutes: float, seed: int, team: Te
     torch.manual_seed(seed)
     size = pictures.shape[1]
     vae = make_vae(size)
-    course = Course(vae, folder / "vae.pt", minutes, peak=1.5e-3, weight_decay=1e-4, team=team)
+    course = Course(vae, folder / "vae.pt", minutes, peak=1.5e-3, weight_decay=1e-4, seed=seed, team=team)
     faces = face_masks(len(pictures), size // 8)
 
-    def loss_of(step: int, share: int) -> torch.Tensor:
-        generator = generator_of(seed, step, share)
-        chosen = torch.randint(0, len(pictures) - HELD_OUT, (_BATCH // team.threads,), generator=generator)
+    def loss_of(generator: torch.Generator, count: int) -> torch.Tensor:
+        chosen = torch.randint(0, len(pictures) - HELD_OUT, (count,), generator=generator)
         return vae_loss(vae, to_tensor(pictures[chosen.numpy()]), faces[chosen], generator)
 
     while not course.over:
-        course.advance(loss_of)
+        course.advance(_BATCH, loss_of)
         if course.step % _CHECKPOINT_EVERY == 0:
             course.save()
             with course.averaged():
                 logger.info("PSNR %.2f dB", psnr(vae, pictures[-64:]))
+    course.save()
     course.exchange()
     vae.eval()
     vae.register_to_config(scaling_factor=scaling_factor(vae, pictures))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from renderer.miniature.parallel import Team
+from renderer.miniature.parallel import Team, generator_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +23,17 @@ class Course:
     """Trains a module until its minutes are spent; begins where the checkpoint in `file` left off, if there is one."""
 
     def __init__(
-        self, module: torch.nn.Module, file: Path, minutes: float, peak: float, weight_decay: float, team: Team
+        self,
+        module: torch.nn.Module,
+        file: Path,
+        minutes: float,
+        peak: float,
+        weight_decay: float,
+        seed: int,
+        team: Team,
     ) -> None:
-        self._module, self._file, self._minutes, self._peak, self._team = module, file, minutes, peak, team
+        self._module, self._file, self._minutes, self._peak = module, file, minutes, peak
+        self._seed, self._team = seed, team
         self._parameters = list(module.parameters())
         self._optimizer = torch.optim.AdamW(self._parameters, lr=peak, betas=(0.9, 0.99), weight_decay=weight_decay)
         self._mean = [parameter.detach().clone() for parameter in self._parameters]
@@ -43,11 +51,15 @@ class Course:
         """Whether all minutes are gone."""
         return self.spent >= self._minutes
 
-    def advance(self, loss_of: Callable[[int, int], torch.Tensor]) -> None:
-        """One step on the mean of `loss_of(step, share)` over the team's shares of the batch."""
+    def advance(self, batch: int, loss_of: Callable[[torch.Generator, int], torch.Tensor]) -> None:
+        """One step; `loss_of(generator, size)` is a share of the batch's mean loss, random by `generator` alone."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(self._peak, self.step, self.spent / self._minutes)
-        loss = self._team.differentiate(self._parameters, lambda share: loss_of(self.step, share))
+
+        def loss_of_share(share: int, size: int) -> torch.Tensor:
+            return loss_of(generator_of(self._seed, self.step, share), size)
+
+        loss = self._team.differentiate(self._parameters, batch, loss_of_share)
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()
         self._follow()

@@ -18,7 +18,7 @@ from renderer.miniature.captions import filler, write_caption
 from renderer.miniature.course import Course
 from renderer.miniature.dataset import picture_of
 from renderer.miniature.network import TRAIN_STEPS, make_text_encoder, make_unet, noise_levels
-from renderer.miniature.parallel import Team, generator_of
+from renderer.miniature.parallel import Team
 from renderer.miniature.sampling import Networks, encode_prompts, predict_noise
 from renderer.miniature.vocabulary import load_tokenizer, table_rows
 from renderer.miniature.words import Language
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _BATCH = 64
 _GAMMA = 5.0
 _EMPTY_SHARE, _FILLER_SHARE = 0.08, 0.03
-_CHECKPOINT_MINUTES = 4.0
+_CHECKPOINT_MINUTES = 6.0
 
 
 @dataclass(frozen=True)
@@ -55,25 +55,25 @@ def train_unet(
     networks = _fresh_networks(folder / "tokenizer", pictures.shape[1], vae)
     latents = load_latents(folder, pictures, vae, team)[:-HELD_OUT]
     trained = torch.nn.ModuleList([networks.unet, networks.text_encoder])
-    course = Course(trained, folder / "unet.pt", minutes, peak=1e-3, weight_decay=1e-3, team=team)
+    course = Course(trained, folder / "unet.pt", minutes, peak=1e-3, weight_decay=1e-3, seed=seed, team=team)
     next_checkpoint = course.spent + _CHECKPOINT_MINUTES
 
-    def loss_of(step: int, share: int) -> torch.Tensor:
-        generator = generator_of(seed, step, share)
+    def loss_of(generator: torch.Generator, count: int) -> torch.Tensor:
         rng = random.Random(generator.initial_seed())
-        chosen = [rng.randrange(len(latents)) for _ in range(_BATCH // team.threads)]
+        chosen = [rng.randrange(len(latents)) for _ in range(count)]
         captions = [training_caption(i, rng) for i in chosen]
         return unet_loss(networks, latents[chosen], captions, generator)
 
     # Flash attention's backward pass is slow on a CPU for so few tokens: plain attention trains 1.7 times as fast.
     with sdpa_kernel(SDPBackend.MATH):
         while not course.over:
-            course.advance(loss_of)
+            course.advance(_BATCH, loss_of)
             if course.spent >= next_checkpoint:
                 next_checkpoint += _CHECKPOINT_MINUTES
                 course.save()
                 with course.averaged():
                     show(networks, course.spent)
+    course.save()
     course.exchange()
     return UnetResult(networks, course.loss, course.step * _BATCH, course.spent)
 

@@ -9,11 +9,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from renderer.miniature.autoencoder import Bytes, encode
+from renderer.miniature.autoencoder import HELD_OUT, Bytes, encode
 from renderer.miniature.captions import full_caption
 from renderer.miniature.dataset import picture_of
+from renderer.miniature.obedience import obeyed_shares
 from renderer.miniature.sampling import Networks, paint, to_bytes
 from renderer.miniature.words import Language
+
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 STORY_PROMPTS = (
     "动漫风格，一个紫色短发小女孩，穿着粉色连衣裙，坐在家里的沙发上，托着腮，无聊",
@@ -48,11 +51,24 @@ def save_story_page(networks: Networks, size: int, seed: int, file: Path) -> Non
     contact_page(list(paint(networks, STORY_PROMPTS, size, seed)), columns=8).save(file)
 
 
+def measure_obedience(networks: Networks, total: int, count: int, size: int, seed: int) -> dict[str, float]:
+    """How often the attributes of held-out captions are painted: shares over `count` pictures of one figure.
+
+    The captions name everything that shows, alternately in Chinese and in English; total is the data set's length.
+    """
+    held_out = (picture_of(index) for index in range(total - HELD_OUT, total))
+    chosen = [picture for picture in held_out if len(picture.figures) == 1][:count]
+    prompts = [full_caption(picture, LANGUAGES[i % 2]) for i, picture in enumerate(chosen)]
+    painted = [
+        each for i in range(0, len(prompts), 16) for each in paint(networks, prompts[i : i + 16], size, seed + i)
+    ]
+    return obeyed_shares(chosen, painted)
+
+
 def save_comparison_page(networks: Networks, pictures: Bytes, count: int, seed: int, file: Path) -> None:
     """Held-out pictures as drawn, each above what is painted from its full caption, alternately Chinese and English."""
     first = len(pictures) - count
-    languages: tuple[Language, ...] = ("zh", "en")
-    prompts = [full_caption(picture_of(first + i), languages[i % 2]) for i in range(count)]
+    prompts = [full_caption(picture_of(first + i), LANGUAGES[i % 2]) for i in range(count)]
     painted = paint(networks, prompts, pictures.shape[1], seed)
     rows = [half for i in range(0, count, 8) for half in (*pictures[first + i : first + i + 8], *painted[i : i + 8])]
     contact_page(rows, columns=8).save(file)

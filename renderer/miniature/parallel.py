@@ -29,18 +29,29 @@ class Team:
         """The work on every item, in their order."""
         return list(self._pool.map(work, items))
 
-    def differentiate(self, parameters: Sequence[torch.nn.Parameter], loss_of: Callable[[int], torch.Tensor]) -> float:
-        """Sets the parameters' gradients to the mean over all shares of `loss_of(share)`; gives the mean loss."""
+    def shares(self, batch: int) -> tuple[int, ...]:
+        """A batch's sizes of share: one for each thread, and the last cut in two.
+
+        A thread whose core also does other work falls behind; then another thread takes up the last half.
+        """
+        each = batch // self.threads
+        return (*[each] * (self.threads - 1), each - each // 2, each // 2)
+
+    def differentiate(
+        self, parameters: Sequence[torch.nn.Parameter], batch: int, loss_of: Callable[[int, int], torch.Tensor]
+    ) -> float:
+        """Sets the gradients to those of the batch's mean loss, where `loss_of(share, size)` is a share's; gives it."""
+        shares = self.shares(batch)
 
         def work(share: int) -> tuple[float, tuple[torch.Tensor | None, ...]]:
-            loss = loss_of(share)
+            loss = loss_of(share, shares[share]) * (shares[share] / sum(shares))
             return loss.item(), torch.autograd.grad(loss, list(parameters), allow_unused=True)
 
-        results = self.map(work, range(self.threads))
+        results = self.map(work, range(len(shares)))
         for parameter, gradients in zip(parameters, zip(*(each for _, each in results), strict=True), strict=True):
             known = [gradient for gradient in gradients if gradient is not None]
-            parameter.grad = sum(known[1:], known[0]) / self.threads if known else None
-        return sum(loss for loss, _ in results) / self.threads
+            parameter.grad = sum(known[1:], known[0]) if known else None
+        return sum(loss for loss, _ in results)
 
 
 def generator_of(seed: int, step: int, share: int) -> torch.Generator:

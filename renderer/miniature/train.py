@@ -10,6 +10,7 @@ import argparse
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
@@ -17,7 +18,12 @@ from diffusers import AutoencoderKL
 from renderer.miniature.autoencoder import Bytes, VaeResult, train_vae
 from renderer.miniature.dataset import digest_of, load_pictures
 from renderer.miniature.denoiser import train_unet
-from renderer.miniature.evaluation import save_comparison_page, save_reconstruction_page, save_story_page
+from renderer.miniature.evaluation import (
+    measure_obedience,
+    save_comparison_page,
+    save_reconstruction_page,
+    save_story_page,
+)
 from renderer.miniature.export import export
 from renderer.miniature.parallel import Team
 from renderer.miniature.sampling import Networks
@@ -54,12 +60,13 @@ def main() -> None:
         "unet_pictures_seen": second.pictures_seen,
         "unet_minutes": round(second.minutes, 1),
     }
-    evaluation = evaluation_of(first) | {"unet_loss": round(second.loss, 4)}
+    obeyed = measure_obedience(second.networks, len(pictures), 48, options.size, options.seed)
+    evaluation = evaluation_of(first) | {"unet_loss": round(second.loss, 4), "obeyed": obeyed}
     export(options.out, work / "tokenizer", second.networks, options.size, training, evaluation)
     logger.info("written to %s", options.out)
 
 
-def evaluation_of(result: VaeResult) -> dict[str, float]:
+def evaluation_of(result: VaeResult) -> dict[str, Any]:
     """What was measured of the autoencoder on pictures that it was not trained on."""
     return {"vae_psnr_db": round(result.psnr, 2)}
 
