@@ -69,8 +69,8 @@ def _without(data: Any, pieces: Iterable[Where], lost: set[Where]) -> dict[str, 
                 kept["characters"].pop(name, None)
             case ("loras", int(index)):
                 entry = kept["loras"][index]
-                name = entry.get("name") if isinstance(entry, dict) else None
-                kept["loras"][index] = name if isinstance(name, str) and name else STAND_IN
+                known = entry.get("name") if isinstance(entry, dict) else None
+                kept["loras"][index] = known if isinstance(known, str) and known else STAND_IN
             case (str(key), *_):
                 kept.pop(key, None)
     kept.setdefault("scenes", [{"prompt": STAND_IN}])
