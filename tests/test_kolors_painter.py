@@ -334,3 +334,5 @@ def test_batch_sizes():
     cpu = torch.device("cpu")
     assert memory.batch_size(cpu, torch.float32, 96, 96, strict=False) == memory.CPU_BATCH
     assert memory.batch_size(cpu, torch.float32, 96, 96, strict=True) == memory.STRICT_BATCH
+    assert memory.batch_size(cpu, torch.float32, 512, 256, strict=False) == 2
+    assert memory.batch_size(cpu, torch.float32, 4096, 4096, strict=False) == 1

@@ -125,12 +125,13 @@ def require_model(
     folder = find_model(name, beside, folders)
     if folder is None:
         known = model_names(folders)
-        raise ModelError(f'The model "{name}" is not on this machine. {did_you_mean(name, known)} {_todo(name)}')
+        todo = mending(Path(name)) if name == KOLORS.name else did_you_mean(name, known)
+        raise ModelError(f'The model "{name}" is not on this machine. {todo}')
     problems = missing_parts(folder)
     if problems:
         shown = "\n".join(f"  {problem}" for problem in problems[:8])
         more = f"\n  … and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise ModelError(f'The model "{name}" in {folder} is not whole:\n{shown}{more}\n{_todo(name)}')
+        raise ModelError(f'The model "{name}" in {folder} is not whole:\n{shown}{more}\n{mending(folder)}')
     return folder, read_card(folder)
 
 
@@ -141,10 +142,11 @@ def model_names(folders: Sequence[Path] | None = None) -> list[str]:
     return sorted({it.name for it in found if (it / CARD_FILE).is_file() or (it / "unet" / "config.json").is_file()})
 
 
-def _todo(name: str) -> str:
-    if (BUNDLED / name).is_dir():
+def mending(folder: Path) -> str:
+    """What to do about a model folder that is not whole, as a sentence."""
+    if BUNDLED in folder.absolute().parents:
         return "It belongs to this package: install the package again."
-    return "Run: storyboard models pull kolors"
+    return f"Run: storyboard models pull {KOLORS.name}"
 
 
 def _outdated(folder: Path) -> bool:
@@ -155,7 +157,7 @@ def _outdated(folder: Path) -> bool:
 def _with_digest(folder: Path, card: ModelCard) -> ModelCard:
     problems = missing_parts(folder)
     if problems:
-        raise ModelError(f"{folder} is not a whole model: {'; '.join(problems[:3])}. {_todo(folder.name)}")
+        raise ModelError(f"{folder} is not a whole model: {'; '.join(problems[:3])}. {mending(folder)}")
     log.info("hashing the weights in %s: once, at first use", folder)
     hashes = file_hashes(folder)
     card = card.model_copy(update={"digest": digest_of(hashes), "files": hashes})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from renderer.errors import LoraError, ModelError
 from renderer.files import file_sha256
+from renderer.kolors.card import mending
 from renderer.kolors.header import DamagedFile, read_header
 from renderer.kolors.layout import weight_files
 from renderer.kolors.lora_names import Format, parse_key, spellings
@@ -100,7 +101,7 @@ def unet_shapes(folder: Path) -> dict[str, Shape]:
         try:
             shapes |= _shapes(file)[0]
         except (DamagedFile, LoraError, OSError) as error:
-            raise ModelError(f"{file}: {error}. Run: storyboard models pull kolors") from error
+            raise ModelError(f"{file}: {error}. {mending(folder)}") from error
     return {name.removesuffix(".weight"): shape for name, shape in shapes.items() if _is_layer(name, shape)}
 
 

@@ -14,12 +14,11 @@ from torch import Tensor
 
 from renderer.errors import ModelError
 from renderer.kolors import memory
-from renderer.kolors.card import Precision, Sampler, missing_parts, read_card
+from renderer.kolors.card import Precision, Sampler, mending, missing_parts, read_card
 from renderer.kolors.device import DTYPES, choose_device, choose_precision, exact_kernels, provenance
 from renderer.kolors.encoder import Encoded, encode_texts
 from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
 from renderer.kolors.studio import Studio
-from renderer.kolors.weights import PULL
 from renderer.take import Failed, Painted, Progress, Take, TakeLora
 
 Report = Callable[[Progress], None]
@@ -67,7 +66,7 @@ class KolorsPainter:
         """
         problems = missing_parts(self.folder)
         if problems:
-            raise ModelError(f"{self.folder} is not a whole model: {'; '.join(problems[:4])}. {PULL}")
+            raise ModelError(f"{self.folder} is not a whole model: {'; '.join(problems[:4])}. {mending(self.folder)}")
         groups = self._grouped(takes)
         self._studio.check(lora for settings in groups for lora in settings.loras)
         self._encode(groups, progress)

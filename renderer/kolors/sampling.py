@@ -81,7 +81,7 @@ def denoise(
     told = _told(denoiser, conditions, latents.shape[0])
     dtype = told["encoder_hidden_states"].dtype
     latents = latents * stepper.init_noise_sigma
-    for step, timestep in enumerate(stepper.timesteps.to(latents.device)):
+    for step, timestep in enumerate(stepper.timesteps):  # on the CPU, where samplers compare them with their tables
         seen = stepper.scale_model_input(latents, timestep)
         seen = torch.cat([seen, seen]) if guided else seen
         predicted = denoiser.unet(seen.to(dtype), timestep, **told).float()
@@ -127,7 +127,7 @@ class _Ddim:
         return sample
 
     def step(self, noise: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
-        return cast(Tensor, self._scheduler.step(noise, timestep.cpu(), sample))
+        return cast(Tensor, self._scheduler.step(noise, timestep, sample))
 
 
 class _FromDiffusers:

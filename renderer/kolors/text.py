@@ -10,14 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from renderer.errors import ModelError
-from renderer.kolors.card import read_card
+from renderer.kolors.card import mending, read_card
 from renderer.kolors.layout import TOKENIZER
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
-SPECIALS = 2
-"""`[gMASK]` and `sop` stand before every prompt and take two of its places."""
+PREFIX = ("[gMASK]", "sop")
+"""What stands before every prompt and takes two of its places."""
+SPECIAL = (
+    *("[MASK]", "[gMASK]", "[sMASK]", "sop", "eop"),
+    *("<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"),
+)
+"""ChatGLM3's own tokens, numbered after SentencePiece's."""
 
 
 class Tokens(NamedTuple):
@@ -38,7 +43,7 @@ def cut_at(folder: Path, text: str) -> str | None:
 
     Found by bisection, since pieces don't know their place in the text: exact but for a piece that the cut splits.
     """
-    processor, room = _processor(folder), read_card(folder).text_length - SPECIALS
+    processor, room = _processor(folder), read_card(folder).text_length - len(PREFIX)
     if len(processor.encode(text)) <= room:
         return None
     low, high = 0, len(text)
@@ -51,9 +56,10 @@ def cut_at(folder: Path, text: str) -> str | None:
 def tokenize(folder: Path, text: str, length: int) -> Tokens:
     """`[gMASK] sop` and the prompt's first `length` - 2 pieces, padded on the left to `length`. Raises ModelError."""
     processor = _processor(folder)
-    # ChatGLM3 numbers its special tokens after SentencePiece's: [MASK], [gMASK], [sMASK], sop, eop.
-    first_special = processor.vocab_size()
-    ids = [first_special + 1, first_special + 3, *processor.encode(text)[: length - SPECIALS]]
+    special = {token: processor.vocab_size() + number for number, token in enumerate(SPECIAL)}
+    # By way of the pieces' spelling, as diffusers does it: an unknown piece may be spelled like a special token.
+    pieces = (*PREFIX, *processor.encode(text, out_type=str)[: length - len(PREFIX)])
+    ids = [special[piece] if piece in special else processor.piece_to_id(piece) for piece in pieces]
     padding = length - len(ids)
     return Tokens(
         ids=[processor.unk_id()] * padding + ids,
@@ -68,7 +74,7 @@ def _processor(folder: Path) -> SentencePieceProcessor:
         status = file.stat()
         return _load(file, status.st_size, status.st_mtime_ns)
     except (OSError, RuntimeError) as error:
-        raise ModelError(f"{file}: can't be read: {error}. Run: storyboard models pull kolors") from error
+        raise ModelError(f"{file}: can't be read: {error}. {mending(folder)}") from error
 
 
 @lru_cache(maxsize=4)

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from renderer.errors import ModelError
 from renderer.kolors.attention import install_attention
+from renderer.kolors.card import mending
 from renderer.kolors.diffsynth import unet_class, vae_class
 from renderer.kolors.layout import Component, read_json, weight_files
 from renderer.kolors.memory import is_out_of_memory
 
 VAE_SCALING = 0.13025
 """Kolors uses SDXL's autoencoder, whose latents are scaled by this (its `config.json`)."""
-PULL = "Run: storyboard models pull kolors"
 OLD_VAE_NAMES = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
 """How VAE files written before diffusers 0.17 name the attention's layers."""
 
@@ -40,7 +40,7 @@ def load_denoiser(folder: Path, device: torch.device, dtype: torch.dtype) -> Den
     config = read_json(folder / "unet" / "config.json")
     if config.get("encoder_hid_dim_type") != "text_proj":
         raise ModelError(
-            f"{folder}: its UNet takes no ChatGLM text states (encoder_hid_proj): it is not Kolors'. {PULL}"
+            f"{folder}: its UNet takes no ChatGLM text states (encoder_hid_proj): it is not Kolors'. {mending(folder)}"
         )
     state = read_state(weight_files(folder, "unet"), device, dtype)
     with torch.device("meta"):
@@ -106,7 +106,7 @@ def read_state(files: Iterable[Path], device: torch.device, dtype: torch.dtype) 
         except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
             if is_out_of_memory(error):
                 raise
-            raise ModelError(f"{file}: can't be read: {error}. {PULL}") from error
+            raise ModelError(f"{file}: can't be read: {error}. {mending(file)}") from error
     return state
 
 
@@ -126,7 +126,7 @@ def fill(module: nn.Module, state: dict[str, Tensor], folder: Path, component: C
     ):
         if names:
             count = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise ModelError(f"{folder / component}: the file {words} {prefix}{names[0]}{count}. {PULL}")
+            raise ModelError(f"{folder / component}: the file {words} {prefix}{names[0]}{count}. {mending(folder)}")
     module.load_state_dict(state, assign=True)
     module.eval().requires_grad_(False)
 
@@ -140,7 +140,7 @@ def _read_safetensors(file: Path, device: torch.device) -> Iterator[tuple[str, T
 def _read_pickle(file: Path, device: torch.device) -> Iterator[tuple[str, Tensor]]:
     state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise ModelError(f"{file}: holds no plain set of weights. {PULL}")
+        raise ModelError(f"{file}: holds no plain set of weights. {mending(file)}")
     yield from ((name, tensor.to(device)) for name, tensor in state.items())
 
 
