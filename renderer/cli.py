@@ -30,6 +30,9 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(loras.app, name="loras")
 
+SHOWN = 200
+"""Problems printed of a file that has more."""
+
 Story = Annotated[Path, typer.Argument(help="The storyboard file.", metavar="STORY.yaml", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", help="The run folder. Default: renders/<story's name>.")]
 Loras = loras.Folders
@@ -382,6 +385,8 @@ def _say_warnings(planned: Plan) -> None:
 
 
 def _say_problems(problems: tuple[Problem, ...]) -> None:
-    for problem in problems:
+    for problem in problems[:SHOWN]:
         err.print(str(problem), markup=False)
+    if len(problems) > SHOWN:
+        err.print(f"… and {len(problems) - SHOWN} more", markup=False)
     err.print(f"{count(len(problems), 'problem')}; nothing was painted.", style="red", markup=False)

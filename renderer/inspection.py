@@ -9,6 +9,7 @@ from renderer.errors import PictureError
 from renderer.inventory import KEY_DIGITS
 from renderer.metadata import INFOTEXT, RECORD_TEXT, SAMPLER_NAMES, Infotext, parse_infotext, read_record, read_texts
 from renderer.take import key_of
+from renderer.template import escape
 
 
 def picture_record(picture: Path) -> dict[str, Any]:
@@ -40,9 +41,9 @@ def scene_yaml(picture: Path) -> str:
         name: record[name] for name in ("steps", "guidance", "sampler", "precision", "reproducible") if name in record
     }
     # What the record holds is final text: its braces are literal.
-    scene: dict[str, Any] = {"id": _scene_name(picture, record), "prompt": _literal(record["prompt"])}
+    scene: dict[str, Any] = {"id": _scene_name(picture, record), "prompt": escape(record["prompt"])}
     if record.get("negative"):
-        scene["negative"] = _literal(record["negative"])
+        scene["negative"] = escape(record["negative"])
     if "seed" in record:
         scene["seed"] = record["seed"]
     board["scenes"] = [scene]
@@ -68,10 +69,6 @@ def _scene_name(picture: Path, record: dict[str, Any]) -> str:
     scene, _, seed = name.rpartition("-")
     ours = digits == key_of(record)[:KEY_DIGITS] and seed == str(record.get("seed"))
     return scene if ours and scene else "scene-01"
-
-
-def _literal(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _from_infotext(info: Infotext) -> dict[str, Any]:
