@@ -15,7 +15,8 @@ from markupsafe import Markup
 from renderer.errors import StoryboardError
 from renderer.files import explained, write_atomically
 from renderer.manifest import Manifest
-from renderer.views import PageView, view_page
+from renderer.viewing import view_page
+from renderer.views import PageView
 
 SHEET = "index.html"
 TEMPLATE = "sheet.html.j2"
