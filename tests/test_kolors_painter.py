@@ -11,6 +11,7 @@ import torch
 
 from renderer.errors import ModelError
 from renderer.kolors import memory
+from renderer.kolors.card import SAMPLERS
 from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.sampling import denoise
 from renderer.kolors.studio import Studio
@@ -91,6 +92,13 @@ def test_pictures_have_the_takes_size_and_repeat_themselves(painter):
 def test_every_setting_changes_the_picture(painter, change):
     one, other = pixels(painter, take(1)), pixels(painter, take(1, **change))
     assert one.shape != other.shape or not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_global_random_numbers_are_left_alone(painter, sampler):
+    before = torch.get_rng_state()
+    pixels(painter, take(1, sampler=sampler))
+    assert torch.equal(before, torch.get_rng_state())
 
 
 def test_without_guidance_the_negative_is_not_even_encoded(painter):

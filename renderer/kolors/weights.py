@@ -88,6 +88,9 @@ def load_text_encoder(folder: Path, device: torch.device, dtype: torch.dtype) ->
     encoder.output_layer = nn.Identity()
     state = read_state(weight_files(folder, "text_encoder"), device, dtype)
     state = {name.removeprefix("transformer."): tensor for name, tensor in state.items()}
+    # Not every edition stores this table. Its values are computed anew at each use; only its type and device are read.
+    table = encoder.get_buffer("rotary_pos_emb.inv_freq")
+    state.setdefault("rotary_pos_emb.inv_freq", torch.zeros(table.shape, device=device, dtype=dtype))
     fill(encoder, {name: it for name, it in state.items() if "output_layer." not in name}, folder, "text_encoder")
     return encoder
 
