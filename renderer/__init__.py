@@ -1,6 +1,6 @@
 """Write a story as a YAML file, render it with Kolors, review the pictures on one HTML sheet.
 
-    from renderer import load_storyboard, make_plan, render
+from renderer import load_storyboard, make_plan, render
 """
 
 from __future__ import annotations

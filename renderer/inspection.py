@@ -8,8 +8,8 @@ from typing import Any
 from renderer.errors import PictureError
 from renderer.inventory import KEY_DIGITS
 from renderer.metadata import INFOTEXT, RECORD_TEXT, SAMPLER_NAMES, Infotext, parse_infotext, read_record, read_texts
+from renderer.reading.template import escape
 from renderer.take import key_of
-from renderer.template import escape
 
 
 def picture_record(picture: Path) -> dict[str, Any]:

@@ -73,7 +73,9 @@ def _unrecorded(folder: Path, names: set[str]) -> Iterator[PictureRecord]:
         key = key_of(record)
         scene, _, rest = path.stem.rpartition("-")
         if rest == key[:KEY_DIGITS]:
-            yield record_of(folder, path, key, scene.rpartition("-")[0], record, Provenance("unknown", "unknown", 0, 0.0))
+            yield record_of(
+                folder, path, key, scene.rpartition("-")[0], record, Provenance("unknown", "unknown", 0, 0.0)
+            )
 
 
 def record_of(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from renderer.template import MAX_NESTING, Nodes, Reference, Template, trimmed
+from renderer.reading.template import MAX_NESTING, Nodes, Reference, Template, trimmed
 
 Origin = Literal["style", "board", "scene", "character", "wildcard"]
 

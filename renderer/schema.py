@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from renderer.story_file import StoryFile
+from renderer.reading.story_file import StoryFile
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Literal
 
 from renderer.errors import AuthoringError, Problem
-from renderer.findings import Findings
-from renderer.include import read_story
 from renderer.kolors.card import ModelCard, Precision
-from renderer.lora_folders import lora_folders
 from renderer.manifest import GridStyle
 from renderer.prompts import Expansion, Part, expand, join
-from renderer.resolve import Resolver
-from renderer.salvage import validate_story
-from renderer.scene import Character, LoraUse, Scene, stack
-from renderer.template import Template
-from renderer.yaml_file import Node, Where
+from renderer.reading.findings import Findings
+from renderer.reading.include import read_story
+from renderer.reading.lora_folders import lora_folders
+from renderer.reading.resolve import Resolver
+from renderer.reading.salvage import validate_story
+from renderer.reading.scene import Character, LoraUse, Scene, stack
+from renderer.reading.template import Template
+from renderer.reading.yaml_file import Node, Where
 
 __all__ = ["Character", "LoraUse", "Scene", "Storyboard", "load_storyboard"]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renderer.prompts import MAX_LENGTH, Part, expand, join, measure_cast, text_of
-from renderer.template import MAX_NESTING, TemplateError, Wildcard, escape, parse_template
+from renderer.reading.template import MAX_NESTING, TemplateError, Wildcard, escape, parse_template
 
 TEMPLATES = st.text(alphabet="ab{}| 字，\n", max_size=40)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft7Validator
 
+from renderer.reading.yaml_file import read_yaml
 from renderer.scaffold import new_story
 from renderer.schema import schema_text, storyboard_schema
-from renderer.yaml_file import read_yaml
 
 STORIES = Path(__file__).parent.parent / "storyboards"
 SCENES = [{"prompt": "x"}]

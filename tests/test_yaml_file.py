@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from renderer.errors import AuthoringError
-from renderer.yaml_file import MAX_BYTES, MAX_DEPTH, path_text, plain_value, read_yaml
+from renderer.reading.yaml_file import MAX_BYTES, MAX_DEPTH, path_text, plain_value, read_yaml
 
 
 def write(folder: Path, text: str | bytes) -> Path:

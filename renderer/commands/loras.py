@@ -19,7 +19,7 @@ Folders = Annotated[list[Path] | None, typer.Option("--loras", help="A folder to
 def list_(loras: Folders = None) -> None:
     """The LoRA files that a story in the working folder could name, with format, rank and content."""
     from renderer.kolors.lora_file import find_lora, inspect_lora, lora_sha256
-    from renderer.lora_folders import known_loras, lora_folders
+    from renderer.reading.lora_folders import known_loras, lora_folders
 
     folders = lora_folders(Path("story.yaml"), loras or ())
     names = known_loras(folders)
@@ -47,7 +47,7 @@ def inspect(
     """Format, rank, layers and metadata of a LoRA file, and whether it fits a model."""
     from renderer.kolors.card import require_model
     from renderer.kolors.lora_file import check_fit, find_lora, inspect_lora, lora_sha256
-    from renderer.lora_folders import known_loras, lora_folders
+    from renderer.reading.lora_folders import known_loras, lora_folders
 
     folders = lora_folders(Path("story.yaml"), loras or ())
     path = Path(file) if Path(file).is_file() else find_lora(file, folders)

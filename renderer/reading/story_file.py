@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Tag, WithJsonSchema
 
-from renderer.authoring import LIST, MAPPING, NUMBER, TEXT, Authored, describe, one_of_forms, refuse
 from renderer.kolors.card import Precision, Sampler
-from renderer.name import MAX_ID, check_name
-from renderer.size import SIZE_PATTERN, read_size
+from renderer.reading.authoring import LIST, MAPPING, NUMBER, TEXT, Authored, describe, one_of_forms, refuse
+from renderer.reading.name import MAX_ID, check_name
+from renderer.reading.size import SIZE_PATTERN, read_size
 
 MAX_SEED = 2**32 - 1
 """torch's CPU generator reads 32 bits of a seed."""

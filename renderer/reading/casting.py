@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from renderer.errors import did_you_mean
-from renderer.findings import Findings
 from renderer.prompts import MAX_LENGTH, longest, measure_cast
-from renderer.story_file import CharacterEntry
-from renderer.template import Template, TemplateError, parse_template
-from renderer.yaml_file import Where
+from renderer.reading.findings import Findings
+from renderer.reading.story_file import CharacterEntry
+from renderer.reading.template import Template, TemplateError, parse_template
+from renderer.reading.yaml_file import Where
 
 MAX_UNKNOWN = 20
 """Most unknown characters that are told of one text."""

@@ -6,15 +6,15 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from renderer.casting import Casting
 from renderer.errors import ModelError, did_you_mean
-from renderer.findings import Findings
 from renderer.kolors.card import KOLORS, ModelCard, find_model, model_folders, read_card
-from renderer.lora_folders import find_file, known_loras
-from renderer.salvage import STAND_IN
-from renderer.scene import Character, LoraUse, Scene
-from renderer.size import size_for
-from renderer.story_file import (
+from renderer.reading.casting import Casting
+from renderer.reading.findings import Findings
+from renderer.reading.lora_folders import find_file, known_loras
+from renderer.reading.salvage import STAND_IN
+from renderer.reading.scene import Character, LoraUse, Scene
+from renderer.reading.size import size_for
+from renderer.reading.story_file import (
     MAX_SEED,
     CharacterEntry,
     Loras,
@@ -25,7 +25,7 @@ from renderer.story_file import (
     SeedRange,
     StoryFile,
 )
-from renderer.yaml_file import Where
+from renderer.reading.yaml_file import Where
 
 DEFAULT_MODEL = "kolors-mini"
 MAX_TAKES = 100_000

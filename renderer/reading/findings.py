@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from renderer.errors import Problem
-from renderer.yaml_file import Node, Where
+from renderer.reading.yaml_file import Node, Where
 
 
 class Findings:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from renderer.errors import AuthoringError, Problem, did_you_mean
-from renderer.yaml_hints import explain
+from renderer.reading.yaml_hints import explain
 
 MAX_BYTES = 8 * 2**20
 """Largest file that is read. Twenty thousand annotated scenes are about half of it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from renderer.kolors.card import Sampler
-from renderer.yaml_file import Where
+from renderer.reading.yaml_file import Where
 
 
 @dataclass(frozen=True, slots=True)

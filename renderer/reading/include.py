@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from renderer.authoring import problems_of
 from renderer.errors import AuthoringError, Problem
-from renderer.story_file import SYNONYMS, Shared
-from renderer.yaml_file import Key, Node, Where, merged, read_yaml
+from renderer.reading.authoring import problems_of
+from renderer.reading.story_file import SYNONYMS, Shared
+from renderer.reading.yaml_file import Key, Node, Where, merged, read_yaml
 
 MAX_FILES = 100
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from renderer.errors import Problem, did_you_mean
-from renderer.yaml_file import Node, Where
+from renderer.reading.yaml_file import Node, Where
 
 TEXT, MAPPING, LIST, NUMBER = "\0text", "\0mapping", "\0list", "\0number"
 """Tags of the forms that a value may be written in; pydantic puts them into an error's path, `_where` removes them."""

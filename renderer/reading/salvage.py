@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from renderer.authoring import problems_of
 from renderer.errors import Problem
-from renderer.story_file import SYNONYMS, StoryFile
-from renderer.yaml_file import Node, Where
+from renderer.reading.authoring import problems_of
+from renderer.reading.story_file import SYNONYMS, StoryFile
+from renderer.reading.yaml_file import Node, Where
 
 STAND_IN = "-"
 """Stands for a prompt or a LoRA that can't be read, in a story that will not be painted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from renderer.authoring import refuse
+from renderer.reading.authoring import refuse
 
 MAX_ID = 64
 _RESERVED = re.compile(r"(?i:con|prn|aux|nul|com\d|lpt\d)")

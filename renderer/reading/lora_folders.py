@@ -7,7 +7,7 @@ from pathlib import Path
 
 from renderer.kolors.lora_file import ENDINGS, find_lora
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def lora_folders(story: Path, given: Sequence[Path] = ()) -> tuple[Path, ...]:
