@@ -12,7 +12,7 @@ from PIL import Image
 from renderer.files import file_sha256
 from renderer.manifest import Manifest, PictureRecord, SceneEntry, TakeEntry
 from renderer.prompts import Part
-from renderer.take import Provenance, Take
+from renderer.take import Provenance, Take, key_of
 
 PROVENANCE = Provenance("cpu", "fp32", 1, 3.25, "0123456789ab", "2026-05-04T03:02:01Z", {"torch": "2"})
 
@@ -30,9 +30,8 @@ def make_entry(
     text = "".join(part.text for part in parts)
     take = Take("", seed, text, negative, *size, 25, 4.0, "ddim", "kolors-mini@2")
     values = take.record | {"loras": [{"sha256": "ab" * 32, "strength": 0.8} for _ in loras]} | record
-    key = take.key if not record and not loras else f"{hash((take.key, loras, str(record))) & (1 << 256) - 1:064x}"
     return TakeEntry(
-        key=key,
+        key=key_of(values),
         seed=seed,
         prompt=parts,
         negative=(Part(negative, "board"),) if negative else (),
