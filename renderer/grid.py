@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from renderer.cells import PAPER, Cell, Pixels, draw_cell, fitted, spoken
 from renderer.files import explained, write_atomically
+from renderer.looking.cells import PAPER, Cell, Pixels, draw_cell, fitted, spoken
+from renderer.looking.picks import picture_path, write_picks
 from renderer.manifest import Manifest, TakeEntry
 from renderer.metadata import XMP_TEXT
-from renderer.picks import picture_path, write_picks
 
 PAGE_PIXELS = 40_000_000
 """The most pixels of a page: 120 MB while it is composed, and every viewer still opens it."""

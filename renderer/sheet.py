@@ -14,9 +14,9 @@ from markupsafe import Markup
 
 from renderer.errors import StoryboardError
 from renderer.files import explained, write_atomically
+from renderer.looking.viewing import view_page
+from renderer.looking.views import PageView
 from renderer.manifest import Manifest
-from renderer.viewing import view_page
-from renderer.views import PageView
 
 SHEET = "index.html"
 TEMPLATE = "sheet.html.j2"

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from renderer import captions
-from renderer.captions import OWN_FONT, best_font, draw_line, line_width, plain, shorten
-from renderer.cells import MAT, PAPER
 from renderer.errors import RunFolderError
 from renderer.grid import PAGE_PIXELS, PAGE_SIDE, compose_grid, compose_page, grid_digest, page_png, plan_layout
+from renderer.looking import captions
+from renderer.looking.captions import OWN_FONT, best_font, draw_line, line_width, plain, shorten
+from renderer.looking.cells import MAT, PAPER
+from renderer.looking.picks import pick_name, write_picks
 from renderer.manifest import GridStyle
 from renderer.metadata import XMP_TEXT
-from renderer.picks import pick_name, write_picks
 from tests.manifests import make_entry, make_manifest, make_scene, paint_all, solid
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

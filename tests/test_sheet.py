@@ -18,10 +18,10 @@ from PIL import Image
 
 from renderer.errors import RunFolderError, StoryboardError
 from renderer.grid import compose_grid
+from renderer.looking.thumbs import thumbnail
 from renderer.manifest import GridStyle
 from renderer.prompts import Part
 from renderer.sheet import bundled_templates, clock, moment, visible, write_sheet
-from renderer.thumbs import thumbnail
 from tests.manifests import make_entry, make_manifest, make_scene, paint_all, solid
 from tests.pages import parse, select, words
 

@@ -1,0 +1,124 @@
+"""What stands in a cell of the grid: a scene's picture or the words in its place, and the caption below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from renderer.looking.captions import Color, draw_line, line_width
+from renderer.looking.picks import picture_path, scene_number
+from renderer.manifest import Manifest, SceneEntry
+
+Pixels = NDArray[np.uint8]
+
+PAPER: Color = (250, 248, 244)
+"""The page, below its captions too."""
+MAT: Color = (232, 228, 220)
+"""A cell around a picture that doesn't fill it."""
+INK: Color = (38, 36, 33)
+PALE: Color = (106, 100, 91)
+ACCENT: Color = (160, 72, 36)
+ALARM: Color = (160, 40, 30)
+
+Word = Literal["unpainted", "failed", "lost"]
+WORDS: dict[Literal["zh", "en"], dict[Word, str]] = {
+    "en": {"unpainted": "not painted yet", "failed": "failed", "lost": "picture missing"},
+    "zh": {"unpainted": "尚未绘制", "failed": "绘制失败", "lost": "图片缺失"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The measures of a cell in pixels: its picture's place, the size of its letters, and its `lines` of caption."""
+
+    width: int
+    height: int
+    letters: int
+    lines: int
+
+    @property
+    def line(self) -> int:
+        """The height of a line of caption."""
+        return round(self.letters * 1.6)
+
+    @property
+    def caption(self) -> int:
+        """The height of the whole caption."""
+        return self.line * self.lines
+
+
+def draw_cell(manifest: Manifest, index: int, folder: Path, cell: Cell) -> Pixels:
+    """A scene's picture centred on the mat, or why there is none, with its caption: uint8 [height, width, 3].
+
+    The picture is as large as its place allows, its shape kept. `index` counts scenes from 0.
+    """
+    drawn = np.full((cell.height + cell.caption, cell.width, 3), PAPER, dtype=np.uint8)
+    scene = manifest.scenes[index]
+    picture = _picture(manifest, scene, folder, cell)
+    if isinstance(picture, str):
+        drawn[: cell.height] = _worded(
+            WORDS[manifest.language][picture], PALE if picture == "unpainted" else ALARM, cell
+        )
+    else:
+        drawn[: cell.height] = _matted(picture, cell)
+    if cell.lines:
+        drawn[cell.height :] = _caption(scene_number(manifest, index), scene, cell)
+    return drawn
+
+
+def fitted(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
+    """The largest width and height of a picture's shape within a box, all in pixels; at least 1 by 1."""
+    scale = min(box[0] / size[0], box[1] / size[1])
+    return max(1, min(box[0], round(size[0] * scale))), max(1, min(box[1], round(size[1] * scale)))
+
+
+def spoken(scene: SceneEntry) -> str:
+    """The second line of a caption: what is said, else how it is shot, else ''."""
+    return scene.dialogue.strip() or scene.shot.strip()
+
+
+def _picture(manifest: Manifest, scene: SceneEntry, folder: Path, cell: Cell) -> Pixels | Word:
+    """The pixels that stand for a scene at the size in which they fill the cell, or what there is to say instead."""
+    take = manifest.shown(scene)
+    if take is None:
+        return "failed" if any(entry.key in manifest.failures for entry in scene.takes) else "unpainted"
+    path = picture_path(folder, manifest.pictures[take.key])
+    if path is None:
+        return "lost"
+    try:
+        with Image.open(path) as image:
+            size = fitted(image.size, (cell.width, cell.height))
+            return np.asarray(image.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises for damaged files
+        return "lost"
+
+
+def _matted(picture: Pixels, cell: Cell) -> Pixels:
+    mat = np.full((cell.height, cell.width, 3), MAT, dtype=np.uint8)
+    height, width = picture.shape[:2]
+    top, left = (cell.height - height) // 2, (cell.width - width) // 2
+    mat[top : top + height, left : left + width] = picture
+    return mat
+
+
+def _worded(words: str, color: Color, cell: Cell) -> Pixels:
+    image = Image.new("RGB", (cell.width, cell.height), MAT)
+    width = min(line_width(words, cell.letters), cell.width)
+    left = (cell.width - width) // 2
+    draw_line(image, (left, 0, left + width, cell.height), words, cell.letters, color)
+    return np.asarray(image)
+
+
+def _caption(number: str, scene: SceneEntry, cell: Cell) -> Pixels:
+    image = Image.new("RGB", (cell.width, cell.caption), PAPER)
+    end = draw_line(image, (0, 0, cell.width, cell.line), number, cell.letters, ACCENT)
+    draw_line(image, (end + cell.letters // 2, 0, cell.width, cell.line), scene.id, cell.letters, INK)
+    if cell.lines > 1:
+        below = (0, cell.line, cell.width, cell.caption)
+        draw_line(image, below, spoken(scene), round(cell.letters * 0.85), PALE)
+    return np.asarray(image)

@@ -1,0 +1,177 @@
+"""What the sheet shows of a story, as plain values: all that a template sees."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from renderer.manifest import SceneEntry
+from renderer.prompts import Origin, Part
+from renderer.take import Provenance
+
+ALT_LENGTH = 160
+"""Characters of a prompt that describe its picture to those who don't see it; the whole prompt stands beside it."""
+
+Status = Literal["painted", "missing", "failed", "unpainted"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoraView:
+    """A LoRA of a take; `strength` 1.0 is exactly as trained, `sha256` that of its file."""
+
+    name: str
+    strength: float
+    sha256: str
+
+
+@dataclass(frozen=True)
+class TakeView:
+    """A take on the sheet.
+
+    `picture` and `thumb` are URLs relative to the sheet, '' unless `status` is `painted`; `missing` was painted, but
+    its file is gone or damaged. `width` and `height` in pixels. `picked`: the author chose it.
+    """
+
+    key: str
+    seed: int
+    status: Status
+    picked: bool
+    picture: str
+    thumb: str
+    reason: str
+    prompt: tuple[Part, ...]
+    negative: tuple[Part, ...]
+    record: dict[str, Any]
+    loras: tuple[LoraView, ...]
+    provenance: Provenance | None
+
+    @cached_property
+    def prompt_text(self) -> str:
+        """The prompt as it is painted."""
+        return "".join(part.text for part in self.prompt)
+
+    @cached_property
+    def negative_text(self) -> str:
+        """The negative as it is painted."""
+        return "".join(part.text for part in self.negative)
+
+    @property
+    def alt(self) -> str:
+        """The picture in words: the prompt without its style, at most 160 characters."""
+        text = " ".join("".join(part.text for part in self.prompt if part.origin != "style").split())
+        return text if len(text) <= ALT_LENGTH else text[:ALT_LENGTH] + "…"
+
+    @property
+    def width(self) -> int:
+        return int(self.record.get("width", 1))
+
+    @property
+    def height(self) -> int:
+        return int(self.record.get("height", 1))
+
+    @cached_property
+    def settings(self) -> tuple[tuple[str, ...], ...]:
+        """What else was asked for, apart from the seed: word and value. Takes of a scene mostly share it."""
+        record = self.record
+        values = {
+            "size": f"{self.width} × {self.height}",
+            "steps": record.get("steps"),
+            "guidance": record.get("guidance"),
+            "sampler": record.get("sampler"),
+            "model": record.get("model"),
+            "precision": record.get("precision"),
+            "reproducible": record.get("reproducible"),
+        }
+        shown = {
+            word: f"{value:g}" if isinstance(value, float) else str(value) for word, value in values.items() if value
+        }
+        return tuple(shown.items())
+
+
+@dataclass(frozen=True)
+class SceneView:
+    """A card of the sheet: `entry` is the scene as the manifest has it, `main` the take that stands for it."""
+
+    number: str
+    entry: SceneEntry
+    main: TakeView
+    takes: tuple[TakeView, ...]
+
+    @property
+    def others(self) -> tuple[TakeView, ...]:
+        """The takes beside the main one, in the author's order."""
+        return tuple(take for take in self.takes if take is not self.main)
+
+    @property
+    def template(self) -> str:
+        """The prompt as the author wrote it, '' where it can be read in the painted one."""
+        return "" if self.entry.template in self.main.prompt_text else self.entry.template
+
+    @property
+    def negative_template(self) -> str:
+        """The negative as the author wrote it, '' where it can be read in the painted one."""
+        return "" if self.entry.negative_template in self.main.negative_text else self.entry.negative_template
+
+    @property
+    def failures(self) -> dict[str, list[int]]:
+        """Why takes failed: each reason with the seeds that it kept from being painted."""
+        reasons: dict[str, list[int]] = {}
+        for take in self.takes:
+            if take.status == "failed":
+                reasons.setdefault(take.reason, []).append(take.seed)
+        return reasons
+
+
+@dataclass(frozen=True, slots=True)
+class GridPage:
+    """A page of the grid: its URL, and its width and height in pixels."""
+
+    url: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class PageView:
+    """The sheet of a story. `painting`: how many takes of how many are done, None once all is done.
+
+    `counts` has `painted`, `missing`, `failed` and `unpainted` takes; `command` paints what is missing.
+    """
+
+    title: str
+    language: Literal["zh", "en"]
+    model: str
+    updated_at: str
+    command: str
+    scenes: tuple[SceneView, ...]
+    grid: tuple[GridPage, ...]
+    painting: tuple[int, int] | None
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Takes by status."""
+        return Counter(take.status for take in self._takes())
+
+    @property
+    def takes(self) -> int:
+        """The number of takes of the story."""
+        return sum(self.counts.values())
+
+    @property
+    def seconds(self) -> float | None:
+        """The running time of the story; None where no scene has a duration."""
+        durations = [scene.entry.duration for scene in self.scenes if scene.entry.duration is not None]
+        return sum(durations) if durations else None
+
+    @cached_property
+    def origins(self) -> tuple[Origin, ...]:
+        """Where parts of the prompts come from, other than from the scenes themselves."""
+        found = {part.origin for take in self._takes() for part in (*take.prompt, *take.negative)}
+        known: tuple[Origin, ...] = ("character", "wildcard", "style", "board")
+        return tuple(origin for origin in known if origin in found)
+
+    def _takes(self) -> Iterator[TakeView]:
+        return (take for scene in self.scenes for take in scene.takes)
