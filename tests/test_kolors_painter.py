@@ -249,7 +249,7 @@ def test_the_autoencoder_never_decodes_in_half_precision(painter):
 def test_a_missing_shard_is_a_model_error_with_the_command(folder, tmp_path):
     harmed = shutil.copytree(folder, tmp_path / "tiny")
     (harmed / "text_encoder" / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"text_encoder/: no weights.*storyboard models pull kolors"):
+    with pytest.raises(ModelError, match=r"(?s)text_encoder/: no weights.*storyboard models pull kolors"):
         paint(KolorsPainter(harmed, device="cpu"), [take(0)])
 
 
@@ -336,6 +336,27 @@ def test_a_text_encoder_that_does_not_fit_beside_the_unet_gets_its_room(folder, 
         with pytest.raises(ModelError, match="don't fit into the memory of cpu"):
             studio.with_room(work)
     assert tries == ["fp32", None]
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_decoding_that_does_not_fit_beside_the_unet_gets_its_room(folder, failures):
+    painter = KolorsPainter(folder, device="cpu")
+    expected = pixels(painter, take(1))
+    vae = painter._studio._vae
+    decode, tries = vae.decode, []
+
+    def cramped(latents):
+        tries.append(latents)
+        if len(tries) <= failures:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return decode(latents)
+
+    vae.decode = cramped
+    found = paint(painter, [take(1)])[take(1).key]
+    if failures == 1:
+        assert np.array_equal(found.pixels, expected)
+    else:
+        assert isinstance(found, Failed) and "out of memory while decoding 48x32" in found.reason
 
 
 def test_batch_sizes():

@@ -293,4 +293,5 @@ def test_a_miniature_lora_does_not_fit_kolors_and_says_so(pairs, shapes, kolors_
 def test_fit_is_checked_against_the_models_own_header(folder, written):
     for lora in written.values():
         check_fit(inspect_lora(lora.path), folder)
+    check_fit(inspect_lora(written["peft"].path), folder.parent / "no weights here")
     assert json.loads(inspect_lora(written["peft"].path).metadata["lora_adapter_metadata"])["unet.r"] == RANK

@@ -127,12 +127,17 @@ def require_model(
         known = model_names(folders)
         todo = mending(Path(name)) if name == KOLORS.name else did_you_mean(name, known)
         raise ModelError(f'The model "{name}" is not on this machine. {todo}')
+    require_whole(folder)
+    return folder, read_card(folder)
+
+
+def require_whole(folder: Path) -> None:
+    """Raises ModelError where something is missing in a model folder: what, and what to run."""
     problems = missing_parts(folder)
     if problems:
-        shown = "\n".join(f"  {problem}" for problem in problems[:8])
+        shown = "".join(f"\n  {problem}" for problem in problems[:8])
         more = f"\n  … and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise ModelError(f'The model "{name}" in {folder} is not whole:\n{shown}{more}\n{mending(folder)}')
-    return folder, read_card(folder)
+        raise ModelError(f"{folder} is not a whole model:{shown}{more}\n{mending(folder)}")
 
 
 def model_names(folders: Sequence[Path] | None = None) -> list[str]:
@@ -155,9 +160,7 @@ def _outdated(folder: Path) -> bool:
 
 
 def _with_digest(folder: Path, card: ModelCard) -> ModelCard:
-    problems = missing_parts(folder)
-    if problems:
-        raise ModelError(f"{folder} is not a whole model: {'; '.join(problems[:3])}. {mending(folder)}")
+    require_whole(folder)
     log.info("hashing the weights in %s: once, at first use", folder)
     hashes = file_hashes(folder)
     card = card.model_copy(update={"digest": digest_of(hashes), "files": hashes})

@@ -77,8 +77,12 @@ def inspect_lora(path: Path) -> LoraHeader:
 
 
 def check_fit(header: LoraHeader, model_folder: Path) -> None:
-    """Raises LoraError where a layer of the LoRA is not in the model's UNet, or of another shape there."""
-    check_fit_shapes(header, unet_shapes(model_folder))
+    """Raises LoraError where a layer of the LoRA is not in the model's UNet, or of another shape there.
+
+    A folder without its UNet's weights has nothing to compare with, and raises nothing.
+    """
+    if weight_files(model_folder, "unet"):
+        check_fit_shapes(header, unet_shapes(model_folder))
 
 
 def check_fit_shapes(header: LoraHeader, shapes: dict[str, Shape]) -> None:

@@ -54,7 +54,8 @@ def spellings(layers: Collection[str]) -> dict[str, str]:
     for layer in layers:
         spelled[layer] = layer
         spelled[layer.replace(".", "_")] = layer
-        spelled[layer.removesuffix(".0") if layer.endswith("to_out.0") else layer] = layer
+        if layer.endswith(".to_out.0"):
+            spelled[layer.removesuffix(".0")] = layer
         if layer in _KOHYA_ENDS:
             spelled[_KOHYA_ENDS[layer]] = layer
     for block in blocks:

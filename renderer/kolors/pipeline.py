@@ -12,9 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from renderer.errors import ModelError
 from renderer.kolors import memory
-from renderer.kolors.card import Precision, Sampler, mending, missing_parts, read_card
+from renderer.kolors.card import Precision, Sampler, read_card, require_whole
 from renderer.kolors.device import DTYPES, choose_device, choose_precision, exact_kernels, provenance
 from renderer.kolors.encoder import Encoded, encode_texts
 from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
@@ -64,9 +63,7 @@ class KolorsPainter:
         A take that can't be painted fails alone. Raises ModelError or LoraError before the first picture when the
         weights or a LoRA file can't be used; ModelError later only where a strict take doesn't fit into memory.
         """
-        problems = missing_parts(self.folder)
-        if problems:
-            raise ModelError(f"{self.folder} is not a whole model: {'; '.join(problems[:4])}. {mending(self.folder)}")
+        require_whole(self.folder)
         groups = self._grouped(takes)
         self._studio.check(lora for settings in groups for lora in settings.loras)
         self._encode(groups, progress)

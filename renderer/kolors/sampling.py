@@ -150,7 +150,9 @@ class _FromDiffusers:
 
 
 def _scheduler(sampler: Sampler) -> Any:  # noqa: ANN401
-    """diffusers' scheduler: Euler as Kolors' authors run it, the others as diffusers documents them for Kolors."""
+    """diffusers' scheduler: euler as Kolors' authors run it, dpm++2m with Karras sigmas as diffusers documents it for
+    Kolors, the others with Kolors' schedule and their own defaults.
+    """
     if sampler == "euler":
         from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 

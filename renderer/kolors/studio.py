@@ -100,12 +100,27 @@ class Studio:
                 "Close other programs that use it, or choose a smaller model or `precision: fp16`."
             ) from error
 
-    @torch.inference_mode()
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
         """uint8 [height, width, 3] from latents [4, height/8, width/8].
 
+        Where memory runs out, the UNet waits in the computer's memory meanwhile: it takes more than decoding does.
         Raises FloatingPointError where latents or picture are not finite, torch.OutOfMemoryError or its kin.
         """
+        try:
+            return self._decode(latents)
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+        unet = self.denoiser.unet
+        try:
+            unet.to("cpu")
+            memory.release(self.device)
+            return self._decode(latents)
+        finally:
+            unet.to(self.device)
+
+    @torch.inference_mode()
+    def _decode(self, latents: Tensor) -> NDArray[np.uint8]:
         vae = self._vae
         assert vae is not None, "prepare() comes first"
         if not torch.isfinite(latents).all():
