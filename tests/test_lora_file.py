@@ -6,9 +6,13 @@ import json
 import os
 import pickle
 import struct
+import zipfile
+from contextlib import suppress
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from renderer.errors import LoraError
@@ -18,6 +22,14 @@ GOOD = {
     "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight": torch.zeros(4, 8),
     "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_B.weight": torch.zeros(16, 4),
 }
+
+
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    save_file(GOOD, folder / "x.safetensors")
+    torch.save(GOOD, folder / "x.ckpt")
+    return {"safetensors": folder / "x.safetensors", "ckpt": folder / "x.ckpt"}
 
 
 def test_a_name_finds_its_file_in_the_first_folder_that_has_it(tmp_path):
@@ -96,6 +108,32 @@ def test_cut_files_are_damaged(tmp_path, keep):
     (tmp_path / "x.ckpt").write_bytes(content[: keep if keep > 0 else len(content) // 2])
     with pytest.raises(LoraError, match=r"cut short|damaged"):
         inspect_lora(tmp_path / "x.ckpt")
+
+
+def harm(content, data):
+    harmed = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 4))):
+        harmed[data.draw(st.integers(0, len(harmed) - 1))] = data.draw(st.integers(0, 255))
+    return bytes(harmed)
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_safetensors_file_holds_it_is_a_lora_or_an_error_with_words(whole_files, data):
+    harmed = whole_files["safetensors"].with_name("harmed.safetensors")
+    harmed.write_bytes(harm(whole_files["safetensors"].read_bytes(), data))
+    with suppress(LoraError):
+        inspect_lora(harmed)
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_pickle_holds_it_is_a_lora_or_an_error_with_words(whole_files, data):
+    harmed = whole_files["ckpt"].with_name("harmed.ckpt")
+    with zipfile.ZipFile(whole_files["ckpt"]) as whole, zipfile.ZipFile(harmed, "w") as archive:
+        archive.writestr("x/data.pkl", harm(whole.read("x/data.pkl"), data))
+    with suppress(LoraError):
+        inspect_lora(harmed)
 
 
 def test_a_huge_header_is_not_read(tmp_path):

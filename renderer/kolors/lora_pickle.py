@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -32,11 +33,18 @@ def pickled_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         loaded = _Reader(io.BytesIO(content), path).load()
     except zipfile.BadZipFile as error:
         raise LoraError(f"{path}: {_no_archive(path)}") from error
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+    except _DAMAGE as error:
         raise LoraError(f"{path}: damaged: its list of tensors can't be read") from error
     if not isinstance(loaded, dict) or not all(isinstance(shape, _Shape) for shape in loaded.values()):
         raise LoraError(f"{path}: not a LoRA: it holds more than tensors by name (a training checkpoint, perhaps)")
     return {str(name): tuple(shape) for name, shape in loaded.items()}
+
+
+_DAMAGE = (
+    *(pickle.UnpicklingError, zlib.error, EOFError, MemoryError, ArithmeticError),
+    *(LookupError, ValueError, TypeError, AttributeError, RuntimeError),
+)
+"""What reading a damaged archive or pickle raises."""
 
 
 class _Shape(tuple[int, ...]):
