@@ -152,6 +152,12 @@ def test_the_digest_is_written_once_and_renewed_when_a_weight_changes(folder):
     assert edition_of(folder) != first
 
 
+def test_writing_the_digest_keeps_what_else_the_card_says(folder):
+    (folder / "model.json").write_text(json.dumps(KOLORS.model_dump(mode="json") | {"note": "ours"}))
+    assert edition_of(folder).startswith("kolors@")
+    assert json.loads((folder / "model.json").read_text())["note"] == "ours"
+
+
 def test_an_authored_edition_needs_no_weights(tmp_path):
     (tmp_path / "model.json").write_text(KOLORS.model_copy(update={"edition": "mine@3"}).model_dump_json())
     assert edition_of(tmp_path) == "mine@3"

@@ -77,6 +77,13 @@ def test_a_model_is_pulled_whole_with_its_card(whole, tmp_path):
     assert not list(folder.rglob("*.part"))
 
 
+def test_a_model_with_an_edition_of_its_own_gets_hashes_on_record_too(tmp_path):
+    source = make_folder(tmp_path / "source")
+    folder = pull("tiny", tmp_path, source)
+    assert edition_of(folder) == "tiny@1"
+    assert verify(folder) == []
+
+
 def test_a_second_pull_fetches_nothing(whole, tmp_path):
     pull("tiny", tmp_path, FakeHub.of(whole))
     hub = FakeHub.of(whole)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from renderer.errors import ModelError, did_you_mean
 from renderer.files import write_atomically
-from renderer.kolors.layout import digest_of, file_hashes, used_files
+from renderer.kolors.layout import digest_of, file_hashes, read_json, used_files
 from renderer.kolors.layout import missing_parts as missing_parts
 
 log = logging.getLogger(__name__)
@@ -99,9 +99,10 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def write_card(folder: Path, card: ModelCard) -> None:
-    """Writes the card into its folder, whole or not at all. Raises OSError."""
-    content = json.dumps(card.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
-    write_atomically(folder / CARD_FILE, content.encode("utf-8"))
+    """Writes the card into its folder, whole or not at all; what else the file says stays. Raises OSError."""
+    file = folder / CARD_FILE
+    content = (read_json(file) if file.is_file() else {}) | card.model_dump(mode="json")
+    write_atomically(file, (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
 
 
 def edition_of(folder: Path) -> str:
@@ -114,8 +115,21 @@ def edition_of(folder: Path) -> str:
     if card.edition:
         return card.edition
     if not card.digest or _outdated(folder):
-        card = _with_digest(folder, card)
+        card = record_digest(folder)
     return f"{KOLORS.name}@{card.digest[:12]}"
+
+
+def record_digest(folder: Path) -> ModelCard:
+    """The card with the hashes of all used files and their digest, as written into the folder. Raises ModelError."""
+    require_whole(folder)
+    log.info("hashing the weights in %s: once, at first use", folder)
+    hashes = file_hashes(folder)
+    card = read_card(folder).model_copy(update={"digest": digest_of(hashes), "files": hashes})
+    try:
+        write_card(folder, card)
+    except OSError as error:
+        log.warning("%s can't be written (%s): the weights are hashed anew at each use", folder / CARD_FILE, error)
+    return card
 
 
 def require_model(
@@ -157,15 +171,3 @@ def mending(folder: Path) -> str:
 def _outdated(folder: Path) -> bool:
     written = (folder / CARD_FILE).stat().st_mtime_ns
     return any(not file.is_file() or file.stat().st_mtime_ns > written for file in used_files(folder))
-
-
-def _with_digest(folder: Path, card: ModelCard) -> ModelCard:
-    require_whole(folder)
-    log.info("hashing the weights in %s: once, at first use", folder)
-    hashes = file_hashes(folder)
-    card = card.model_copy(update={"digest": digest_of(hashes), "files": hashes})
-    try:
-        write_card(folder, card)
-    except OSError as error:
-        log.warning("%s can't be written (%s): the weights are hashed anew at each use", folder / CARD_FILE, error)
-    return card

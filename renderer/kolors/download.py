@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from renderer.errors import ModelError
 from renderer.files import file_sha256
-from renderer.kolors.card import CARD_FILE, KOLORS, edition_of, missing_parts, model_folders, read_card
+from renderer.kolors.card import CARD_FILE, KOLORS, missing_parts, model_folders, read_card, record_digest
 from renderer.kolors.hub import Folder, Hub, Interrupted, ModelScope, RemoteFile
 from renderer.kolors.layout import COMPONENTS, STEMS, used_files
 
@@ -55,7 +55,8 @@ def pull(
     problems = missing_parts(folder)
     if problems:
         raise ModelError(f"{folder}: the source is not a whole model: {'; '.join(problems[:4])}")
-    log.info("%s is %s", folder, edition_of(folder))
+    if not read_card(folder).files:
+        record_digest(folder)
     return folder
 
 
