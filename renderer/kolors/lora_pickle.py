@@ -15,7 +15,7 @@ from renderer.errors import LoraError
 
 MAX_PICKLE = 64 * 1024 * 1024
 """Bytes; a LoRA's names and shapes take some hundred kilobytes."""
-SAFE_TODO = "Take a .safetensors file instead, which can't."
+SAFE_ADVICE = "Take a .safetensors file instead, which can't."
 
 
 def pickled_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -62,7 +62,7 @@ class _Reader(pickle.Unpickler):
         if module == "torch" and (name.endswith("Storage") or name in _TYPES):
             return _nothing
         raise LoraError(
-            f"{self._path}: refused: a file that would run code when it is read (it calls {module}.{name}). {SAFE_TODO}"
+            f"{self._path}: refused: a file that would run code when it is read (it calls {module}.{name}). {SAFE_ADVICE}"
         )
 
     def persistent_load(self, pid: object) -> None:
