@@ -306,7 +306,8 @@ def modelscope_server(content, drop_after=None):
         server.shutdown()
 
 
-def test_modelscopes_interface_is_spoken_and_resumed(whole, tmp_path):
+def test_modelscopes_interface_is_spoken_and_resumed(whole, tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with modelscope_server(FakeHub.of(whole).content, drop_after=200_000) as address:
         folder = pull("kolors", tmp_path, source="Kwai-Kolors/Kolors-diffusers", mirror=address)
     assert verify(folder) == []
