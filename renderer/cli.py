@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -45,6 +46,7 @@ Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Only takes of t
 
 def main(painter: Painter | None = None) -> NoReturn:
     """The entry point of the command `storyboard`; paints with `painter` where one is given, else with the model."""
+    _say_what_the_pipeline_logs()
     try:
         # Without its standalone mode, Typer returns the code of `typer.Exit`.
         sys.exit(app(standalone_mode=False, obj=painter) or 0)
@@ -377,6 +379,19 @@ def _plan_data(planned: Plan) -> dict[str, object]:
         "bytes": planned.bytes(chosen),
         "warnings": [str(problem) for problem in planned.warnings],
     }
+
+
+def _say_what_the_pipeline_logs() -> None:
+    """Its few log lines (memory, long hashing, broken connections) are for whoever sits at the terminal."""
+
+    class ToTerminal(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            err.print(record.getMessage(), markup=False)
+
+    log = logging.getLogger("renderer.kolors")
+    log.handlers = [ToTerminal()]
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def _say_warnings(planned: Plan) -> None:

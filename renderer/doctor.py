@@ -16,8 +16,8 @@ from renderer.kolors.card import edition_of, find_model
 from renderer.kolors.layout import missing_parts
 from renderer.metadata import version
 
-KOLORS_GPU_GIB = 8
-"""GPU memory from which Kolors' UNet (5.2 GB in half precision) and a 1024² picture fit, text encoder released."""
+KOLORS_GPU_GIB = 14
+"""GPU memory for Kolors: ChatGLM3's 6.2 billion weights take 12.5 GB in half precision while prompts are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _device() -> Iterator[Finding]:
             if gib >= KOLORS_GPU_GIB:
                 yield Finding("good", "GPU", words)
             else:
-                yield Finding("poor", "GPU", words, "Too small for kolors at 1024; kolors-mini runs.")
+                yield Finding("poor", "GPU", words, "Too small for kolors' text encoder; kolors-mini runs.")
     elif torch.backends.mps.is_available():
         yield Finding("poor", "GPU", f"Apple MPS, torch {torch.__version__}", "It is used, but was never tested.")
     else:

@@ -82,7 +82,7 @@ def _from_infotext(info: Infotext) -> dict[str, Any]:
                 record[name] = convert(info.settings[key])
             except ValueError:
                 continue
-    if (sampler := samplers.get(info.settings.get("Sampler", "").casefold())) is not None:
+    if (sampler := samplers.get(info.settings.get("Sampler", "").casefold().removesuffix(" karras"))) is not None:
         record["sampler"] = sampler
     width, _, height = info.settings.get("Size", "").partition("x")
     if width.isdigit() and height.isdigit():

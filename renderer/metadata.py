@@ -30,6 +30,9 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmic
 SAMPLER_NAMES = {"ddim": "DDIM", "euler": "Euler", "dpm++2m": "DPM++ 2M", "unipc": "UniPC", "lcm": "LCM"}
 """Samplers as A1111's infotext names them."""
 
+SCHEDULES = {"dpm++2m": "Karras"}
+"""Spacing of the noise levels, where it is not the sampler's plain one."""
+
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -116,6 +119,7 @@ def write_infotext(take: Take, model_hash: str = "") -> str:
     settings = {
         "Steps": str(take.steps),
         "Sampler": SAMPLER_NAMES[take.sampler],
+        **({"Schedule type": SCHEDULES[take.sampler]} if take.sampler in SCHEDULES else {}),
         "CFG scale": f"{take.guidance:g}",
         "Seed": str(take.seed),
         "Size": f"{take.width}x{take.height}",

@@ -55,6 +55,10 @@ def test_the_infotext_is_a1111s():
     )
 
 
+def test_the_spacing_of_noise_levels_is_named_where_it_is_not_the_plain_one():
+    assert "Sampler: DPM++ 2M, Schedule type: Karras, " in write_infotext(make_take(sampler="dpm++2m"))
+
+
 def test_without_a_negative_there_is_no_negative_line():
     assert "Negative prompt" not in write_infotext(make_take(negative=""))
 

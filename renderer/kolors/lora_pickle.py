@@ -62,7 +62,8 @@ class _Reader(pickle.Unpickler):
         if module == "torch" and (name.endswith("Storage") or name in _TYPES):
             return _nothing
         raise LoraError(
-            f"{self._path}: refused: a file that would run code when it is read (it calls {module}.{name}). {SAFE_ADVICE}"
+            f"{self._path}: refused: a file that would run code when it is read (it calls {module}.{name}). "
+            f"{SAFE_ADVICE}"
         )
 
     def persistent_load(self, pid: object) -> None:
