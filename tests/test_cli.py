@@ -70,6 +70,13 @@ def test_a_missing_story_is_bad_input(run, command):
     assert "nowhere.yaml" in err
 
 
+def test_a_story_named_without_its_folder_is_found_for_the_author(run, tmp_path):
+    (tmp_path / "storyboards").mkdir()
+    write_story(tmp_path / "storyboards")
+    for name in ("tale", "tale.yaml"):
+        assert 'Did you mean "storyboards/tale.yaml"?' in run("render", name)[2]
+
+
 def test_plan_says_what_and_why(run, tmp_path):
     story = write_story(tmp_path)
     render_fake(story)

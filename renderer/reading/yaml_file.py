@@ -137,14 +137,22 @@ def merged(root: Node, items: Mapping[Key, Node], keys: Mapping[str, tuple[int, 
     return Node(root.source, value, root.line, root.column, root.start, root.end, dict(items), dict(keys), size)
 
 
+def _alike(file: Path) -> str:
+    """Which file may be meant: one of that name in `storyboards/`, or one beside it of a name that is close."""
+    for shelved in (Path("storyboards") / file.name, Path("storyboards") / f"{file.name}.yaml"):
+        if shelved.is_file():
+            return f'Did you mean "{shelved.as_posix()}"?'
+    near = [path.name for path in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
+    return did_you_mean(file.name, near)
+
+
 def _read_text(file: Path) -> str:
     def stop(what: str, todo: str = "", line: int = 1, column: int = 1) -> AuthoringError:
         return AuthoringError([Problem(file, line, column, "", what, todo)])
 
     try:
         if not file.exists():
-            near = [path.name for path in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
-            raise stop("there is no such file.", did_you_mean(file.name, near))
+            raise stop("there is no such file.", _alike(file))
         if not file.is_file():
             raise stop("this is not a file.", "Name a YAML file.")
         with file.open("rb") as stream:
