@@ -307,7 +307,6 @@ def _open(page: Path) -> None:
 
 
 def _say_result(result: Result, story: Path, quiet: bool) -> None:
-    _say_warnings(result.plan)
     for failed in result.outcome.failed:
         err.print(f"failed: {failed.take.scene}, seed {failed.take.seed}: {failed.reason}", style="red", markup=False)
     if result.outcome.interrupted:

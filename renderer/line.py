@@ -111,9 +111,13 @@ def _painted(
     if not chosen:
         return Outcome()
     painter = painter or _kolors(run.plan)
+    for problem in run.plan.warnings:
+        observer.warned(problem)
+    refresh = _sheet_refresher(run, len(chosen), templates)
     with explained(run.folder):
         run.save()
-    return paint(run, chosen, painter, observer, _sheet_refresher(run, len(chosen), templates))
+        refresh()  # a template that can't be used is found now, not after the first picture
+    return paint(run, chosen, painter, observer, refresh)
 
 
 def _sheet_refresher(run: Run, total: int, templates: Path | None) -> Callable[[], None]:

@@ -103,6 +103,18 @@ class Manifest(_Record):
         return next((take for take in painted if take.key == scene.pick), painted[0] if painted else None)
 
 
+def stamp(folder: Path) -> tuple[tuple[int, int], ...]:
+    """Times and sizes of a run folder's record: another value says that another process has written to it since."""
+    states = []
+    for name in (MANIFEST_FILE, JOURNAL_FILE):
+        try:
+            status = (folder / name).stat()
+            states.append((status.st_mtime_ns, status.st_size))
+        except OSError:
+            states.append((0, 0))
+    return tuple(states)
+
+
 def read_manifest(folder: Path) -> Manifest | None:
     """The record of a run folder with its journal merged in, or None where there is none or it is damaged.
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from renderer.errors import RunFolderError
+from renderer.errors import Problem, RunFolderError
 from renderer.files import explained, interrupts_held, write_atomically
 from renderer.inventory import KEY_DIGITS, PICTURES
 from renderer.manifest import (
@@ -24,6 +24,7 @@ from renderer.manifest import (
     SceneEntry,
     TakeEntry,
     note_in_journal,
+    stamp,
     write_manifest,
 )
 from renderer.metadata import encode_png
@@ -40,6 +41,9 @@ OWNER = ".painting"
 
 class Observer(Protocol):
     """Who watches a render: a progress display, a notebook, a log."""
+
+    def warned(self, problem: Problem) -> None:
+        """Something in the story will hardly come out as it is meant; said before painting begins."""
 
     def started(self, takes: int, seconds: float | None) -> None:
         """Painting begins: so many takes, and the seconds they will probably take (None: not known here yet)."""
@@ -123,7 +127,6 @@ def open_run(plan: Plan, again: Callable[[], Plan], wait: bool = False) -> Itera
     """
     folder = plan.folder
     _refuse_other_story(plan)
-    seen = _fingerprint(folder)
     with explained(folder):
         (folder / PICTURES).mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
@@ -134,7 +137,7 @@ def open_run(plan: Plan, again: Callable[[], Plan], wait: bool = False) -> Itera
                 f"{folder}: another render is painting into it ({_owner(folder)}). Wait for it with --wait, or stop it."
             ) from None
     try:
-        if _fingerprint(folder) != seen:
+        if stamp(folder) != plan.stamp:
             plan = again()
         with explained(folder):
             (folder / OWNER).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now()}))
@@ -293,18 +296,6 @@ def _refuse_other_story(plan: Plan) -> None:
     other = (plan.folder / previous.source).resolve()
     if other.is_file() and other != plan.storyboard.path.resolve():
         raise RunFolderError(f"{plan.folder}: belongs to the story {other}. Give this one a folder with --out DIR.")
-
-
-def _fingerprint(folder: Path) -> tuple[tuple[int, int], ...]:
-    """Changes whenever another process has changed what the folder's record says."""
-    states = []
-    for name in ("manifest.json", "manifest.journal"):
-        try:
-            status = (folder / name).stat()
-            states.append((status.st_mtime_ns, status.st_size))
-        except OSError:
-            states.append((0, 0))
-    return tuple(states)
 
 
 def _owner(folder: Path) -> str:

@@ -12,7 +12,7 @@ from renderer.inventory import Inventory, take_inventory
 from renderer.kolors.card import edition_of
 from renderer.kolors.lora_file import check_fit, inspect_lora, lora_sha256
 from renderer.kolors.text import cut_at
-from renderer.manifest import Manifest, SceneEntry, TakeEntry, read_manifest
+from renderer.manifest import Manifest, SceneEntry, TakeEntry, read_manifest, stamp
 from renderer.prompts import Part
 from renderer.reasons import why_painted
 from renderer.storyboard import LoraUse, Scene, Storyboard
@@ -42,8 +42,9 @@ class PlannedTake:
 class Plan:
     """All takes of a story in story order, and the run folder they belong to.
 
-    `model_folder` is None where the weights are not on this machine; `extra_seeds` go by scene. `warnings` are about
-    what will be painted otherwise than the author may think, such as a prompt that is too long.
+    `model_folder` is None where the weights are not on this machine; `extra_seeds` go by scene; `stamp` tells whether
+    the run folder has changed since. `warnings` are about what will be painted otherwise than the author may think,
+    such as a prompt that is too long.
     """
 
     storyboard: Storyboard
@@ -54,6 +55,7 @@ class Plan:
     extra_seeds: dict[str, tuple[int, ...]]
     previous: Manifest | None
     inventory: Inventory
+    stamp: tuple[tuple[int, int], ...]
 
     @cached_property
     def to_paint(self) -> tuple[PlannedTake, ...]:
@@ -108,6 +110,7 @@ def make_plan(
     for LoRA files that can't be used, RunFolderError for a folder that a newer version made.
     """
     folder = Path(out) if out is not None else RUNS / storyboard.path.stem
+    seen = stamp(folder)
     previous = read_manifest(folder)
     inventory = take_inventory(folder, previous.pictures.values() if previous else ())
     model_folder = storyboard.model_folder
@@ -122,7 +125,7 @@ def make_plan(
         for seed in (*scene.seeds, *extra[scene.id]):
             stack = tuple(loras[use] for use in storyboard.loras(scene, seed))
             takes.append(_planned(storyboard, scene, seed, model, stack, previous, entries.get(scene.id), inventory))
-    return Plan(storyboard, folder, model, model_folder, tuple(takes), extra, previous, inventory)
+    return Plan(storyboard, folder, model, model_folder, tuple(takes), extra, previous, inventory, seen)
 
 
 def _planned(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from renderer.errors import Problem
 from renderer.manifest import PictureRecord
 from renderer.paint import Observer
 from renderer.take import Failed, Progress
@@ -99,6 +100,10 @@ def duration(seconds: float) -> str:
 class Silent:
     """Says nothing but to the log."""
 
+    def warned(self, problem: Problem) -> None:
+        """Something in the story will hardly come out as it is meant."""
+        log.warning("%s", problem)
+
     def started(self, takes: int, seconds: float | None) -> None:
         """Begin a job."""
         self.job = Job(takes, seconds)
@@ -131,6 +136,10 @@ class Lines(Silent):
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def warned(self, problem: Problem) -> None:
+        """One line for each warning."""
+        self._say(f"warning: {problem}")
+
     def progress(self, progress: Progress) -> None:
         """One line for each stage before the first picture."""
         super().progress(progress)
@@ -154,6 +163,10 @@ class Bar(Silent):
 
     def __init__(self, console: Console) -> None:
         self.console = console
+
+    def warned(self, problem: Problem) -> None:
+        """One line for each warning, before the bar."""
+        self.console.print(f"warning: {problem}", markup=False, style="yellow")
 
     def started(self, takes: int, seconds: float | None) -> None:
         """Show the bar."""
@@ -210,6 +223,12 @@ class Notebook(Silent):
         self.display = display
         self.handle: Handle | None = None
         self.shown = 0.0
+
+    def warned(self, problem: Problem) -> None:
+        """One line for each warning."""
+        from IPython.display import HTML
+
+        self.display(HTML(html.escape(f"warning: {problem}")))
 
     def started(self, takes: int, seconds: float | None) -> None:
         """Show the line."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from PIL import Image
 
 import renderer
-from renderer.progress import Job, Notebook, duration
+from renderer.errors import StoryboardError
+from renderer.progress import Job, Notebook, Silent, duration
 from renderer.take import Progress
 from tests.fakes import FakePainter
-from tests.stories import render_fake, write_story
+from tests.stories import STORY, render_fake, write_story
 
 
 def test_the_result_shows_the_grid_and_says_what_happened(tmp_path):
@@ -32,9 +34,39 @@ def test_the_sheet_fills_while_painting_goes_on(tmp_path):
                 yield result
                 seen.append(sheet.read_text() if sheet.exists() else "")
 
-    render_fake(story, Watching())
-    assert "1 / 4" in seen[0] or "1/4" in seen[0]
-    assert seen[0] != sheet.read_text()
+    render_fake(story, Watching(seconds=0.9))
+    titles = [re.search("<title>(.*)</title>", page)[1] for page in (*seen, sheet.read_text())]
+    assert titles[0] == "(0/4) Starlight"
+    assert titles[3] in ("(3/4) Starlight", "(4/4) Starlight")
+    assert titles[4] == "Starlight"
+
+
+def test_a_broken_template_is_found_before_anything_is_painted(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "sheet.html.j2").write_text("{% if %}")
+    painter = FakePainter()
+    with pytest.raises(StoryboardError, match=r"sheet\.html\.j2:1"):
+        render_fake(write_story(tmp_path), painter, templates=tmp_path / "own")
+    assert painter.asked == []
+
+
+def test_warnings_come_before_painting(tmp_path):
+    story = write_story(tmp_path, STORY.replace("prompt: 海边", "prompt: " + "海边的女孩，" * 60))
+    said = []
+
+    class Listening(Silent):
+        def warned(self, problem):
+            said.append(str(problem))
+
+        def started(self, takes, seconds):
+            super().started(takes, seconds)
+            said.append("started")
+
+    render_fake(story, observer=Listening())
+    assert "cut before" in said[0]
+    assert said[1:] == ["started"]
+    render_fake(story, observer=Listening())
+    assert len(said) == 2  # nothing to paint, nothing to warn of
 
 
 def test_the_public_functions_work_together(tmp_path, monkeypatch):
