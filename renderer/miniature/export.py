@@ -20,7 +20,9 @@ EDITION = "kolors-mini@1"
 
 NOTE = (
     "First edition: small and soft. It knows one picture book: a girl, a boy or both, six hair colors, three kinds of "
-    "clothes, six expressions, six gestures, nine places. Trained from nothing on the drawings of this package."
+    "clothes, six expressions, six gestures, nine places; other words change little. Best at 96x96, the size of every "
+    "picture that it learned from: wide pictures may show a figure twice. Trained from nothing on the drawings of this "
+    "package."
 )
 
 MODEL_INDEX = {
