@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -104,7 +105,7 @@ def new(
         schema = path.parent / "storyboard.schema.json"
         if not schema.exists():
             write_atomically(schema, schema_text().encode())
-    out.print(f"{path}\nEdit it, then: storyboard render {path} --open", markup=False)
+    out.print(f"{path}\nEdit it, then: storyboard render {shlex.quote(str(path))} --open", markup=False)
 
 
 @app.command()
@@ -312,7 +313,7 @@ def _say_result(result: Result, story: Path, quiet: bool) -> None:
     if result.outcome.interrupted:
         err.print(
             f"Stopped. {count(len(result.outcome.painted), 'take')} painted and kept, {result.left} left. "
-            f"To go on: storyboard render {story}",
+            f"To go on: storyboard render {shlex.quote(str(story))}",
             markup=False,
         )
         return
