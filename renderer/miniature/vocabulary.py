@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from collections.abc import Sequence
@@ -37,9 +38,11 @@ def train_vocabulary(folder: Path, seed: int) -> None:
     rng = random.Random(seed)
     captions = [write_caption(picture_of(i), "en", rng) for i in range(_CAPTIONS)]
     symbols = list(dict.fromkeys([*_CHINESE_WORDS, *_chinese_characters()]))
+    # Written through memory: a file's name would become a part of the model.
+    model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(captions),
-        model_prefix=str(folder / "tokenizer"),
+        model_writer=model,
         # 256 pieces are the bytes that everything else falls back to, 3 are <unk>, <s> and </s>.
         vocab_size=_ENGLISH_PIECES + len(symbols) + 256 + 3,
         model_type="bpe",
@@ -50,7 +53,7 @@ def train_vocabulary(folder: Path, seed: int) -> None:
         num_threads=1,
         minloglevel=2,
     )
-    (folder / "tokenizer.vocab").unlink()
+    (folder / "tokenizer.model").write_bytes(model.getvalue())
     config = {
         "name_or_path": "kolors-mini",
         "model_max_length": TEXT_LENGTH,
