@@ -344,7 +344,7 @@ def _say_plan(planned: Plan, scenes: list[str], seeds: list[int]) -> None:
     out.print(table, soft_wrap=False)
     chosen = planned.select(scenes, seeds)
     seconds = planned.seconds(chosen)
-    how_long = "time not known on this machine yet" if seconds is None else f"about {duration(seconds)}"
+    how_long = "time not known on this machine yet" if seconds is None else f"about {duration(max(1.0, seconds))}"
     size = planned.bytes(chosen) / 1e6
     total = f"{len(chosen)} of {count(len(planned.takes), 'take')} to paint with {planned.model}"
     out.print(f"{total}; {how_long}, {size:.1f} MB." if chosen else "Nothing to paint.", markup=False)
