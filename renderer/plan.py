@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,7 +97,24 @@ class Plan:
                         f"this is cut before “{cut[:24]}”.",
                         "Put what matters first, or shorten it.",
                     )
-        return (*self.storyboard.warnings, *found.values())
+        return (*self.storyboard.warnings, *self._strange_sizes(), *found.values())
+
+    def _strange_sizes(self) -> Iterator[Problem]:
+        """One warning for each size that the model has never seen a picture of, where its card names those it has."""
+        card = self.storyboard.card
+        strange: set[tuple[int, int]] = {*card.learned_sizes}
+        for scene in self.storyboard.scenes if card.learned_sizes else ():
+            size = (scene.width, scene.height)
+            if size in strange:
+                continue
+            strange.add(size)
+            shared = all((other.width, other.height) == size for other in self.storyboard.scenes)
+            known = ", ".join(f"{width}x{height}" for width, height in card.learned_sizes)
+            yield self.storyboard.problem(
+                ("size",) if shared else self.storyboard.place_of(scene.id, "size"),
+                f"{card.name} has seen pictures of {known} only; at {size[0]}x{size[1]} figures may be cut or doubled.",
+                f"Leave the size out, or use {known}.",
+            )
 
 
 def make_plan(

@@ -132,6 +132,16 @@ def test_time_and_disk_are_learned_from_past_takes(rendered):
 
 def test_a_long_prompt_is_warned_about_with_where_it_is_cut(tmp_path):
     plan = replan(tmp_path, STORY.replace("prompt: 海边", "prompt: " + "海边的女孩，" * 60))
-    assert len(plan.warnings) == 1
-    assert "cut before" in str(plan.warnings[0])
-    assert ":16:13:" in str(plan.warnings[0])
+    (warning,) = [str(problem) for problem in plan.warnings if "size" not in problem.where]
+    assert "cut before" in warning
+    assert ":16:13:" in warning
+
+
+def test_a_size_that_the_model_never_saw_is_warned_about_once(tmp_path):
+    (warning,) = replan(tmp_path, STORY).warnings
+    assert ":3:7: size: kolors-mini has seen pictures of 96x96 only; at 64x64 " in str(warning)
+    assert replan(tmp_path, STORY.replace("size: 64x64\n", "")).warnings == ()
+    (warning,) = replan(
+        tmp_path, STORY.replace("size: 64x64\n", "").replace("seed: 3", "seed: 3\n    size: 128x96")
+    ).warnings
+    assert ":14:11: scenes[1].size: " in str(warning)

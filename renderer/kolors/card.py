@@ -31,6 +31,7 @@ BUNDLED = Path(__file__).resolve().parent.parent / "miniature" / "weights"
 class ModelCard(BaseModel):
     """What a storyboard needs to know of a model without loading it. Sizes in pixels, width first.
 
+    `learned_sizes` are the only sizes that the model has seen pictures of, where its card names them.
     `digest` names the weights' content, `files` the sha256 of each used file; both are written at first use.
     """
 
@@ -45,6 +46,7 @@ class ModelCard(BaseModel):
     multiple: int
     min_size: int
     max_size: int
+    learned_sizes: tuple[tuple[int, int], ...] = ()
     steps: int
     guidance: float
     sampler: Sampler

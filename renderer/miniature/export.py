@@ -73,6 +73,7 @@ def make_card(folder: Path, size: int, training: Mapping[str, Any], evaluation: 
         "multiple": 32,
         "min_size": 64,
         "max_size": 512,
+        "learned_sizes": [[size, size]],
         "steps": 25,
         "guidance": 4.0,
         "sampler": "ddim",
