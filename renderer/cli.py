@@ -6,6 +6,7 @@ import json
 import logging
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -111,10 +112,9 @@ def new(
 @app.command()
 def check(story: Story, loras: Loras = None) -> None:
     """Say everything that is wrong with a story, each with its place, or that all is well."""
-    from renderer.plan import make_plan
-    from renderer.storyboard import load_storyboard
+    from renderer.plan import plan_story
 
-    plan = make_plan(load_storyboard(story, loras=loras or ()))
+    plan = plan_story(story, loras=loras or ())
     _say_warnings(plan)
     scenes = len(plan.storyboard.scenes)
     out.print(f"{story}: all is well. {count(scenes, 'scene')}, {count(len(plan.takes), 'take')}.", markup=False)
@@ -131,10 +131,9 @@ def plan(
     loras: Loras = None,
 ) -> None:
     """Say what would be painted and why, how long it will take, and how much disk it needs."""
-    from renderer.plan import make_plan
-    from renderer.storyboard import load_storyboard
+    from renderer.plan import plan_story
 
-    planned = make_plan(load_storyboard(story, loras=loras or ()), out=out_, more=more, more_for=scene or ())
+    planned = plan_story(story, out=out_, more=more, more_for=scene or (), loras=loras or ())
     if as_json:
         print(json.dumps(_plan_data(planned), ensure_ascii=False, indent=1))
         return
@@ -221,11 +220,10 @@ def clean(
     """List superseded pictures and what a kill left behind; delete them with --yes."""
     from renderer.clean import find_leftovers, remove
     from renderer.paint import open_run
-    from renderer.plan import make_plan
-    from renderer.storyboard import load_storyboard
+    from renderer.plan import plan_story
 
-    planned = make_plan(load_storyboard(story, loras=loras or ()), out=out_)
-    with open_run(planned, lambda: make_plan(load_storyboard(story, loras=loras or ()), out=out_)) as held:
+    planned = partial(plan_story, story, out=out_, loras=loras or ())
+    with open_run(planned(), planned) as held:
         leftovers = find_leftovers(held)
         for path in leftovers.files:
             out.print(str(held.folder / path), markup=False)

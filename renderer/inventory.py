@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from renderer.errors import PictureError
 from renderer.files import file_sha256
@@ -73,23 +75,29 @@ def _unrecorded(folder: Path, names: set[str]) -> Iterator[PictureRecord]:
         key = key_of(record)
         scene, _, rest = path.stem.rpartition("-")
         if rest == key[:KEY_DIGITS]:
-            yield record_of(
-                folder, path, key, scene.rpartition("-")[0], record, Provenance("unknown", "unknown", 0, 0.0)
-            )
+            unknown = Provenance("unknown", "unknown", 0, 0.0)
+            yield record_of(folder, path, path.read_bytes(), scene.rpartition("-")[0], record, unknown)
 
 
 def record_of(
-    folder: Path, path: Path, key: str, scene: str, record: dict[str, object], provenance: Provenance
+    folder: Path,
+    path: Path,
+    content: bytes,
+    scene: str,
+    record: dict[str, Any],
+    provenance: Provenance,
+    loras: tuple[str, ...] = (),
 ) -> PictureRecord:
-    """The record of a picture file as it lies in the run folder now."""
+    """The record of a picture file of this content as it lies in the run folder now; `loras` are names."""
     status = path.stat()
     return PictureRecord(
-        key=key,
+        key=key_of(record),
         scene=scene,
         file=path.relative_to(folder).as_posix(),
-        sha256=file_sha256(path),
+        sha256=hashlib.sha256(content).hexdigest(),
         bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
         record=record,
+        loras=loras,
         provenance=provenance,
     )

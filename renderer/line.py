@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,9 @@ from renderer.errors import ModelError, StoryboardError, did_you_mean
 from renderer.files import explained
 from renderer.grid import compose_grid, grid_digest
 from renderer.paint import Observer, Outcome, Run, open_run, paint
-from renderer.plan import Plan, PlannedTake, make_plan
+from renderer.plan import Plan, PlannedTake, plan_story
 from renderer.progress import default_observer
 from renderer.sheet import write_sheet
-from renderer.storyboard import load_storyboard
 from renderer.take import Painter
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ def render(
     AuthoringError with every problem of the file, ModelError, LoraError or RunFolderError before anything is painted.
     """
 
-    def planned() -> Plan:
-        return make_plan(load_storyboard(story, loras=loras), out=out, more=more, more_for=scenes)
-
+    planned = partial(plan_story, story, out=out, more=more, more_for=scenes, loras=loras)
     plan = planned()
     _check_selection(plan, scenes, seeds)
     if plan.select(scenes, seeds, limit) and painter is None:
@@ -98,7 +96,7 @@ def verify_story(
     """Each chosen take that has a picture, painted again and compared with it. Writes nothing; raises as `render`."""
     from renderer.verify import verify
 
-    plan = make_plan(load_storyboard(story, loras=loras), out=out)
+    plan = plan_story(story, out=out, loras=loras)
     _check_selection(plan, scenes, seeds)
     chosen = [planned for planned in plan.takes if not planned.reason and planned.chosen(scenes, seeds)]
     if chosen:
@@ -143,8 +141,7 @@ def _look(run: Run, templates: Path | None) -> tuple[Path, ...]:
         digest = grid_digest(manifest)
         pages = tuple(compose_grid(manifest, run.folder, unchanged=digest == run.grid_digest))
         run.grid_digest = digest
-        run.save()
-        write_sheet(run.manifest(), run.folder, templates=templates)
+        write_sheet(run.save(), run.folder, templates=templates)
     return pages
 
 
@@ -154,7 +151,7 @@ def _check_selection(plan: Plan, scenes: Sequence[str], seeds: Sequence[int]) ->
         if scene not in known:
             raise StoryboardError(f'{plan.storyboard.path}: there is no scene "{scene}". {did_you_mean(scene, known)}')
     for seed in seeds:
-        if not any(t.take.seed == seed and (not scenes or t.take.scene in scenes) for t in plan.takes):
+        if not any(planned.chosen(scenes, (seed,)) for planned in plan.takes):
             raise StoryboardError(
                 f"{plan.storyboard.path}: no scene chosen here has the seed {seed}. "
                 f"Add it to the scene's seeds, or try more seeds with --more N."

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from renderer.errors import Problem, RunFolderError
 from renderer.files import explained, interrupts_held, write_atomically
-from renderer.inventory import KEY_DIGITS, PICTURES
+from renderer.inventory import KEY_DIGITS, PICTURES, record_of
 from renderer.manifest import (
     Manifest,
     PictureRecord,
@@ -78,10 +77,11 @@ class Run:
     pictures: dict[str, PictureRecord]
     failures: dict[str, str]
     grid_digest: str = ""
-    model_hash: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.model_hash = self.plan.storyboard.card.digest.removeprefix("sha256:")[:8]
+    @property
+    def model_hash(self) -> str:
+        """The first eight hex digits of the weights' digest, for infotexts; '' where the card has none."""
+        return self.plan.storyboard.card.digest[:8]
 
     @property
     def folder(self) -> Path:
@@ -101,7 +101,9 @@ class Run:
         with interrupts_held():
             _set_aside(self.folder, path)
             write_atomically(path, content)
-            picture = _record(self.folder, path, content, painted)
+            was_so = replace(painted.provenance, machine=machine(), painted_at=now())
+            names = tuple(lora.name for lora in take.loras)
+            picture = record_of(self.folder, path, content, take.scene, take.record, was_so, names)
             note_in_journal(self.folder, picture)
             self.pictures[take.key] = picture
             self.failures.pop(take.key, None)
@@ -112,9 +114,11 @@ class Run:
         self.failures[failed.take.key] = failed.reason
         note_in_journal(self.folder, (failed.take.key, failed.reason))
 
-    def save(self) -> None:
-        """Write the manifest. Raises OSError."""
-        write_manifest(self.folder, self.manifest())
+    def save(self) -> Manifest:
+        """Write the manifest, and return it. Raises OSError."""
+        manifest = self.manifest()
+        write_manifest(self.folder, manifest)
+        return manifest
 
 
 @contextmanager
@@ -169,7 +173,7 @@ def paint(
     """
     pictures: list[PictureRecord] = []
     failures: list[Failed] = []
-    learned: list[Painted] = []
+    learned: list[tuple[Take, float]] = []
     interrupted = False
     results = painter.paint([planned.take for planned in takes], observer.progress)
     observer.started(len(takes), run.plan.seconds(takes))
@@ -182,7 +186,7 @@ def paint(
                     observer.failed(result)
                 else:
                     pictures.append(run.keep(result))
-                    learned.append(replace(result, pixels=result.pixels[:0]))
+                    learned.append((result.take, result.provenance.seconds))
                     observer.painted(pictures[-1])
                 refresh()
     except KeyboardInterrupt:
@@ -202,7 +206,7 @@ def manifest_of(
     board = plan.storyboard
     takes: dict[str, list[TakeEntry]] = {}
     for planned in plan.takes:
-        takes.setdefault(planned.take.scene, []).append(_entry(planned))
+        takes.setdefault(planned.take.scene, []).append(planned.entry)
     scenes = []
     for scene in board.scenes:
         entries = tuple(takes[scene.id])
@@ -239,33 +243,6 @@ def manifest_of(
 def now() -> str:
     """This moment, ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _entry(planned: PlannedTake) -> TakeEntry:
-    take: Take = planned.take
-    return TakeEntry(
-        key=take.key,
-        seed=take.seed,
-        prompt=planned.prompt,
-        negative=planned.negative,
-        record=take.record,
-        loras=tuple(lora.name for lora in take.loras),
-    )
-
-
-def _record(folder: Path, path: Path, content: bytes, painted: Painted) -> PictureRecord:
-    status = path.stat()
-    return PictureRecord(
-        key=painted.take.key,
-        scene=painted.take.scene,
-        file=path.relative_to(folder).as_posix(),
-        sha256=hashlib.sha256(content).hexdigest(),
-        bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        record=painted.take.record,
-        loras=tuple(lora.name for lora in painted.take.loras),
-        provenance=replace(painted.provenance, machine=machine(), painted_at=now()),
-    )
 
 
 def _set_aside(folder: Path, path: Path) -> None:

@@ -13,9 +13,9 @@ from renderer.kolors.card import edition_of
 from renderer.kolors.lora_file import check_fit, inspect_lora, lora_sha256
 from renderer.kolors.text import cut_at
 from renderer.manifest import Manifest, SceneEntry, TakeEntry, read_manifest, stamp
-from renderer.prompts import Part
+from renderer.prompts import text_of
 from renderer.reasons import why_painted
-from renderer.storyboard import LoraUse, Scene, Storyboard
+from renderer.storyboard import LoraUse, Scene, Storyboard, load_storyboard
 from renderer.take import Take, TakeLora
 from renderer.timing import estimate
 
@@ -26,11 +26,10 @@ BYTES_PER_PIXEL = 1.6
 
 @dataclass(frozen=True)
 class PlannedTake:
-    """A take, its prompts part by part, and why it has to be painted; an empty `reason` says that it is up to date."""
+    """A take, its entry in the manifest, and why it has to be painted; an empty `reason` says that it is up to date."""
 
     take: Take
-    prompt: tuple[Part, ...]
-    negative: tuple[Part, ...]
+    entry: TakeEntry
     reason: str
 
     def chosen(self, scenes: Sequence[str], seeds: Sequence[int]) -> bool:
@@ -42,20 +41,23 @@ class PlannedTake:
 class Plan:
     """All takes of a story in story order, and the run folder they belong to.
 
-    `model_folder` is None where the weights are not on this machine; `extra_seeds` go by scene; `stamp` tells whether
-    the run folder has changed since. `warnings` are about what will be painted otherwise than the author may think,
-    such as a prompt that is too long.
+    `extra_seeds` go by scene; `stamp` tells whether the run folder has changed since. `warnings` are about what will be
+    painted otherwise than the author may think, such as a prompt that is too long.
     """
 
     storyboard: Storyboard
     folder: Path
     model: str
-    model_folder: Path | None
     takes: tuple[PlannedTake, ...]
     extra_seeds: dict[str, tuple[int, ...]]
     previous: Manifest | None
     inventory: Inventory
     stamp: tuple[tuple[int, int], ...]
+
+    @property
+    def model_folder(self) -> Path | None:
+        """Where the weights lie; None where they are not on this machine."""
+        return self.storyboard.model_folder
 
     @cached_property
     def to_paint(self) -> tuple[PlannedTake, ...]:
@@ -83,21 +85,26 @@ class Plan:
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:
         """The storyboard's own warnings, and prompts of which the text encoder will not read the end."""
-        found: dict[tuple[str, str], Problem] = {}
-        for planned in self.takes:
-            if self.model_folder is None:
-                break
-            for field, text in (("prompt", planned.take.prompt), ("negative", planned.take.negative)):
-                place = (planned.take.scene, field)
-                cut = None if place in found else cut_at(self.model_folder, text)
-                if cut is not None:
-                    found[place] = self.storyboard.problem(
-                        self.storyboard.place_of(planned.take.scene, field),
-                        f"the text encoder reads {self.storyboard.card.text_length - 2} pieces; "
-                        f"this is cut before “{cut[:24]}”.",
-                        "Put what matters first, or shorten it.",
-                    )
-        return (*self.storyboard.warnings, *self._strange_sizes(), *found.values())
+        return (*self.storyboard.warnings, *self._strange_sizes(), *self._cut_prompts())
+
+    def _cut_prompts(self) -> Iterator[Problem]:
+        """One warning for each prompt and negative of a scene that is too long, where the tokenizer is here to tell."""
+        folder, length = self.model_folder, self.storyboard.card.text_length
+        if folder is None:
+            return
+        texts = {text for planned in self.takes for text in (planned.take.prompt, planned.take.negative)}
+        cuts = {text: cut for text in texts if (cut := cut_at(folder, text, length)) is not None}
+        told: set[tuple[str, str]] = set()
+        for take in (planned.take for planned in self.takes):
+            for field, text in (("prompt", take.prompt), ("negative", take.negative)):
+                if text not in cuts or (take.scene, field) in told:
+                    continue
+                told.add((take.scene, field))
+                yield self.storyboard.problem(
+                    self.storyboard.place_of(take.scene, field),
+                    f"the text encoder reads {length - 2} pieces; this is cut before “{cuts[text][:24]}”.",
+                    "Put what matters first, or shorten it.",
+                )
 
     def _strange_sizes(self) -> Iterator[Problem]:
         """One warning for each size that the model has never seen a picture of, where its card names those it has."""
@@ -142,7 +149,19 @@ def make_plan(
         for seed in (*scene.seeds, *extra[scene.id]):
             stack = tuple(loras[use] for use in storyboard.loras(scene, seed))
             takes.append(_planned(storyboard, scene, seed, model, stack, previous, entries.get(scene.id), inventory))
-    return Plan(storyboard, folder, model, model_folder, tuple(takes), extra, previous, inventory, seen)
+    return Plan(storyboard, folder, model, tuple(takes), extra, previous, inventory, seen)
+
+
+def plan_story(
+    story: Path | str,
+    *,
+    out: Path | str | None = None,
+    more: int = 0,
+    more_for: Sequence[str] = (),
+    loras: Sequence[Path] = (),
+) -> Plan:
+    """The plan of the story in a file; LoRA files are looked for in `loras` first. Raises as loading and planning do."""
+    return make_plan(load_storyboard(story, loras=loras), out=out, more=more, more_for=more_for)
 
 
 def _planned(
@@ -160,8 +179,8 @@ def _planned(
     take = Take(
         scene=scene.id,
         seed=seed,
-        prompt="".join(part.text for part in prompt),
-        negative="".join(part.text for part in negative),
+        prompt=text_of(prompt),
+        negative=text_of(negative),
         width=scene.width,
         height=scene.height,
         steps=scene.steps,
@@ -180,7 +199,7 @@ def _planned(
         record=take.record,
         loras=tuple(lora.name for lora in loras),
     )
-    return PlannedTake(take, prompt, negative, why_painted(now, previous, entry, inventory))
+    return PlannedTake(take, now, why_painted(now, previous, entry, inventory))
 
 
 def _extra_seeds(scene: Scene, entry: SceneEntry | None, more: int) -> tuple[int, ...]:

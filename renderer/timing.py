@@ -14,7 +14,7 @@ from statistics import median
 from platformdirs import user_cache_path
 
 from renderer.files import write_atomically
-from renderer.take import Painted, Take
+from renderer.take import Take
 
 KEPT = 50
 """Rates kept per model; the median of them is the estimate."""
@@ -42,11 +42,11 @@ def estimate(takes: Iterable[Take]) -> float | None:
     return seconds
 
 
-def learn(painted: Iterable[Painted]) -> None:
-    """Remember how long these takes took. A cache folder that can't be written is no reason to fail."""
+def learn(painted: Iterable[tuple[Take, float]]) -> None:
+    """Remember how many seconds these takes took. A cache folder that can't be written is no reason to fail."""
     rates = _read()
-    for each in painted:
-        rates.setdefault(each.take.model, []).append(each.provenance.seconds / work(each.take))
+    for take, seconds in painted:
+        rates.setdefault(take.model, []).append(seconds / work(take))
     text = json.dumps({model: known[-KEPT:] for model, known in rates.items()})
     with suppress(OSError):
         _file().parent.mkdir(parents=True, exist_ok=True)

@@ -122,8 +122,8 @@ def test_token_ids_are_those_of_diffusers(reference, folder, text):
 def test_a_long_prompt_tells_where_it_is_cut(folder):
     fitting = "红" * (LENGTH - 3)
     assert count_pieces(folder, fitting) <= LENGTH - 2
-    assert cut_at(folder, fitting) is None
-    lost = cut_at(folder, fitting + "蓝" * 40)
+    assert cut_at(folder, fitting, LENGTH) is None
+    lost = cut_at(folder, fitting + "蓝" * 40, LENGTH)
     assert lost is not None and set(lost) == {"蓝"}
     assert count_pieces(folder, (fitting + "蓝" * 40).removesuffix(lost)) == LENGTH - 2
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from renderer.errors import ModelError
-from renderer.kolors.card import mending, read_card
+from renderer.kolors.card import mending
 from renderer.kolors.layout import TOKENIZER
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def count_pieces(folder: Path, text: str) -> int:
     return len(_processor(folder).encode(text))
 
 
-def cut_at(folder: Path, text: str) -> str | None:
-    """The end of a too long prompt, which the model does not see; None when all of it fits. Raises ModelError.
+def cut_at(folder: Path, text: str, length: int) -> str | None:
+    """The end of a prompt that a model of text length `length` does not see; None when all fits. Raises ModelError.
 
     Found by bisection, since pieces don't know their place in the text: exact but for a piece that the cut splits.
     """
-    processor, room = _processor(folder), read_card(folder).text_length - len(PREFIX)
+    processor, room = _processor(folder), length - len(PREFIX)
     if len(processor.encode(text)) <= room:
         return None
     low, high = 0, len(text)

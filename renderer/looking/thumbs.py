@@ -9,12 +9,12 @@ from pathlib import Path
 from PIL import Image
 
 from renderer.files import write_atomically
+from renderer.inventory import KEY_DIGITS
 
 THUMBS = "thumbs"
 SIDE = 512
 """The longer side of a thumbnail in pixels; smaller pictures keep their size."""
 QUALITY = 82
-KEY_DIGITS = 12
 
 log = logging.getLogger(__name__)
 
