@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from renderer.errors import ModelError, StoryboardError, did_you_mean
 from renderer.files import explained
 from renderer.grid import compose_grid, grid_digest
+from renderer.kolors.card import require_whole
 from renderer.paint import Observer, Outcome, Run, open_run, paint
 from renderer.plan import Plan, PlannedTake, plan_story
 from renderer.progress import default_observer
@@ -71,7 +73,12 @@ def render(
         painter = _kolors(plan)
     with open_run(plan, planned, wait) as run:
         chosen = run.plan.select(scenes, seeds, limit)
-        outcome = _painted(run, chosen, painter, observer or default_observer(), templates)
+        try:
+            outcome = _painted(run, chosen, painter, observer or default_observer(), templates)
+        except StoryboardError:
+            with suppress(StoryboardError):
+                _look(run, templates)  # else the sheet would go on saying that painting goes on
+            raise
         grid = _look(run, templates)
         left = len(run.plan.to_paint) - len(outcome.painted) - len(outcome.failed)
         return Result(run.plan, run.folder / "index.html", grid, outcome, left)
@@ -159,12 +166,13 @@ def _check_selection(plan: Plan, scenes: Sequence[str], seeds: Sequence[int]) ->
 
 
 def _kolors(plan: Plan) -> Painter:
-    """The real pipeline. Raises ModelError where the weights are not on this machine."""
+    """The real pipeline. Raises ModelError where the weights are not on this machine, or not whole."""
     if plan.model_folder is None:
         raise ModelError(
             f"{plan.storyboard.path}: the weights of {plan.storyboard.model} are not on this machine. "
             f"Get them with `storyboard models pull {plan.storyboard.card.name}`."
         )
+    require_whole(plan.model_folder)
     from renderer.kolors.pipeline import KolorsPainter
 
     return KolorsPainter(plan.model_folder)

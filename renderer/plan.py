@@ -160,7 +160,7 @@ def plan_story(
     more_for: Sequence[str] = (),
     loras: Sequence[Path] = (),
 ) -> Plan:
-    """The plan of the story in a file; LoRA files are looked for in `loras` first. Raises as loading and planning do."""
+    """The plan of the story in a file; LoRA files are looked for in `loras` first. Raises as loading and planning."""
     return make_plan(load_storyboard(story, loras=loras), out=out, more=more, more_for=more_for)
 
 

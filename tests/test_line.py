@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 
 import pytest
 from PIL import Image
 
 import renderer
-from renderer.errors import StoryboardError
+from renderer.errors import ModelError, StoryboardError
+from renderer.kolors.card import BUNDLED
 from renderer.progress import Job, Notebook, Silent, duration
 from renderer.take import Progress
 from tests.fakes import FakePainter
@@ -48,6 +50,30 @@ def test_a_broken_template_is_found_before_anything_is_painted(tmp_path):
     with pytest.raises(StoryboardError, match=r"sheet\.html\.j2:1"):
         render_fake(write_story(tmp_path), painter, templates=tmp_path / "own")
     assert painter.asked == []
+
+
+def test_a_painter_that_gives_up_leaves_a_sheet_that_does_not_wait_for_it(tmp_path):
+    story = write_story(tmp_path)
+
+    class GivingUp(FakePainter):
+        def paint(self, takes, progress):
+            yield from super().paint(takes[:1], progress)
+            raise ModelError("no more")
+
+    with pytest.raises(ModelError, match="no more"):
+        render_fake(story, GivingUp())
+    assert "<title>Starlight</title>" in (tmp_path / "renders/tale/index.html").read_text()
+    _, painter = render_fake(story)
+    assert len(painter.asked) == 3
+
+
+def test_a_model_with_a_missing_shard_is_refused_before_a_run_folder_is_made(tmp_path):
+    shutil.copytree(BUNDLED / "kolors-mini", tmp_path / "mine")
+    (tmp_path / "mine/unet/diffusion_pytorch_model.safetensors").unlink()
+    story = write_story(tmp_path, "model: ./mine\n" + STORY)
+    with pytest.raises(ModelError, match="unet"):
+        renderer.render(story, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_warnings_come_before_painting(tmp_path):
