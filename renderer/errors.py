@@ -5,7 +5,8 @@
     ├── ModelError              weights that are missing, incomplete or of another kind
     ├── LoraError               a LoRA file that is missing, damaged, foreign, or would run code
     ├── RunFolderError          a run folder that is busy, unwritable, full, or made by a newer version
-    └── PictureError            a picture file that does not carry what was asked of it
+    ├── PictureError            a picture file that does not carry what was asked of it
+    └── ReviewError             a review that is damaged, of another kind or story, or can't be kept or applied
 
 Everything else that is raised is a fault of ours and keeps its traceback.
 """
@@ -36,6 +37,10 @@ class RunFolderError(StoryboardError):
 
 class PictureError(StoryboardError):
     """A picture file does not carry what was asked of it."""
+
+
+class ReviewError(StoryboardError):
+    """A review is damaged, of another kind, story or version, or it can't be kept or applied."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

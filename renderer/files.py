@@ -16,15 +16,18 @@ from types import FrameType
 from renderer.errors import RunFolderError
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """`content` under `path`, or, after any failure or kill, whatever was there before. Raises OSError."""
+def write_atomically(path: Path, content: bytes, mode: int | None = None) -> None:
+    """`content` under `path`, or, after any failure or kill, whatever was there before. Raises OSError.
+
+    `mode` are the file's permissions; without it those of any new file.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
+        os.chmod(name, 0o666 & ~_umask() if mode is None else mode)
         os.replace(name, path)
     except BaseException:
         with suppress(OSError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -209,15 +209,18 @@ def _extra_seeds(scene: Scene, entry: SceneEntry | None, more: int) -> tuple[int
         authored = tuple(take.seed for take in entry.takes if take.seed not in entry.extra_seeds)
         if authored == tuple(scene.seeds):
             kept = entry.extra_seeds
-    used = {*scene.seeds, *kept}
+    return (*kept, *fresh_seeds({*scene.seeds, *kept}, more))
+
+
+def fresh_seeds(used: Collection[int], count: int) -> tuple[int, ...]:
+    """The next seeds, that many, which are not among those used."""
     fresh: list[int] = []
     seed = max(used, default=-1)
-    while len(fresh) < more:
+    while len(fresh) < count:
         seed = (seed + 1) % 2**32
         if seed not in used:
             fresh.append(seed)
-            used.add(seed)
-    return (*kept, *fresh)
+    return tuple(fresh)
 
 
 def _remembered_edition(name: str, previous: Manifest | None) -> str:

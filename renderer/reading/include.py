@@ -79,6 +79,11 @@ class _Reader:
         return self.read[resolved]
 
 
+def included_names(root: Node) -> Iterator[str]:
+    """What a file includes, as it names them."""
+    return (name for _, name in _includes(root))
+
+
 def _includes(root: Node) -> Iterator[tuple[Where, str]]:
     """Path and value of each include of a file; wrong types are left to validation."""
     node = root.items.get("include")

@@ -118,13 +118,17 @@ def path_text(where: Where) -> str:
 
 def read_yaml(file: Path) -> Document:
     """The document in a file. Raises AuthoringError when there is none that can be read."""
-    source = Source(file, _read_text(file))
+    return parse_yaml(Source(file, _read_text(file)))
+
+
+def parse_yaml(source: Source) -> Document:
+    """The document in a text. Raises AuthoringError when there is none that can be read."""
     builder = _Builder(source)
     try:
         root = builder.document()
     except yaml.YAMLError as error:
         line, column, what, todo = explain(error, source.text)
-        raise AuthoringError([*builder.problems, Problem(file, line, column, "", what, todo)]) from error
+        raise AuthoringError([*builder.problems, Problem(source.file, line, column, "", what, todo)]) from error
     except _Stop as stop:
         raise AuthoringError([*builder.problems, stop.problem]) from None
     return Document(root, tuple(builder.problems))
