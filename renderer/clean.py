@@ -6,22 +6,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from renderer.files import explained
+from renderer.history import earlier_sheet
 from renderer.inventory import KEY_DIGITS
+from renderer.looking.comparing import changed_scenes, removed_scenes
 from renderer.paint import Run
 
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """Files that may go (relative to the run folder) and their size in bytes together."""
+    """Files that may go (relative to the run folder) and their size in bytes together.
+
+    `compared` is the number of scenes that the sheet compares with a picture among them: their before/after goes too.
+    """
 
     files: tuple[Path, ...]
     bytes: int
+    compared: int
 
 
 def find_leftovers(run: Run) -> Leftovers:
     """Pictures that no take of the story asks for any more, their thumbnails, and files that a kill left half written.
 
-    What was set aside, and whatever else a person put into the folder, is not ours and stays.
+    What was set aside, and whatever else a person put into the folder, is not ours and stays. What earlier sheets
+    showed is small and stays too: the sheet still names what has changed.
     """
     wanted = {planned.take.key for planned in run.plan.takes}
     superseded = {key: Path(picture.file) for key, picture in run.pictures.items() if key not in wanted}
@@ -30,7 +37,8 @@ def find_leftovers(run: Run) -> Leftovers:
     parts = [path for path in run.folder.rglob(".*.part") if path.is_file()]
     files = [*superseded.values(), *(path.relative_to(run.folder) for path in (*thumbs, *parts))]
     there = [path for path in files if (run.folder / path).is_file()]
-    return Leftovers(tuple(sorted(there)), sum((run.folder / path).stat().st_size for path in there))
+    size = sum((run.folder / path).stat().st_size for path in there)
+    return Leftovers(tuple(sorted(there)), size, sum(key in superseded for key in _compared(run)))
 
 
 def remove(run: Run, leftovers: Leftovers) -> None:
@@ -41,3 +49,13 @@ def remove(run: Run, leftovers: Leftovers) -> None:
         run.save()
         for path in leftovers.files:
             (run.folder / path).unlink(missing_ok=True)
+
+
+def _compared(run: Run) -> list[str]:
+    """The keys of the earlier pictures that the sheet shows beside those of now."""
+    manifest = run.manifest()
+    earlier = earlier_sheet(manifest, run.folder)
+    if earlier is None:
+        return []
+    changed = (change.before for change in changed_scenes(manifest, earlier).values())
+    return [scene.take.key for scene in (*changed, *removed_scenes(manifest, earlier).values()) if scene]

@@ -72,6 +72,18 @@ class SceneEntry(_Record):
     extra_seeds: tuple[int, ...] = ()
 
 
+class LoraLineage(_Record):
+    """Where a LoRA comes from, as far as its file or the card beside it tells; '' for what it doesn't tell.
+
+    `step` is the training step at which it was saved.
+    """
+
+    recipe: str = ""
+    step: str = ""
+    base_model: str = ""
+    trigger_words: str = ""
+
+
 class GridStyle(_Record):
     """How the grid is laid out: `columns`, the longer side of a `cell` and the `gutter` in pixels, `rows` a page."""
 
@@ -83,7 +95,7 @@ class GridStyle(_Record):
 
 
 class Manifest(_Record):
-    """The whole record. `pictures` and `failures` (reasons in words) go by key."""
+    """The whole record. `pictures` and `failures` (reasons in words) go by key, `lineage` by a LoRA file's sha256."""
 
     format: Literal[1] = 1
     title: str
@@ -94,6 +106,7 @@ class Manifest(_Record):
     scenes: tuple[SceneEntry, ...]
     pictures: dict[str, PictureRecord] = {}
     failures: dict[str, str] = {}
+    lineage: dict[str, LoraLineage] = {}
     grid_digest: str = ""
     updated_at: str = ""
 

@@ -17,7 +17,9 @@ from filelock import FileLock, Timeout
 from renderer.errors import Problem, RunFolderError
 from renderer.files import explained, interrupts_held, write_atomically
 from renderer.inventory import KEY_DIGITS, PICTURES, record_of
+from renderer.kolors.lineage import lineage_of
 from renderer.manifest import (
+    LoraLineage,
     Manifest,
     PictureRecord,
     SceneEntry,
@@ -235,9 +237,18 @@ def manifest_of(
         scenes=tuple(scenes),
         pictures=pictures,
         failures=failures,
+        lineage=_lineage(plan),
         grid_digest=grid_digest,
         updated_at=now(),
     )
+
+
+def _lineage(plan: Plan) -> dict[str, LoraLineage]:
+    """Where the LoRAs of the story come from, and those that it was painted with before; their files may be gone."""
+    known = dict(plan.previous.lineage) if plan.previous else {}
+    used = {(lora.path, lora.sha256) for planned in plan.takes for lora in planned.take.loras if lora.path}
+    found = {sha256: lineage_of(path, sha256) for path, sha256 in sorted(used)}
+    return known | {sha256: lineage for sha256, lineage in found.items() if lineage != LoraLineage()}
 
 
 def now() -> str:

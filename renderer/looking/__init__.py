@@ -1,6 +1,9 @@
-"""Looking at a story: what `grid.py` and `sheet.py` stand on.
+"""Looking at a story: what `grid.py`, `history.py` and `sheet.py` stand on.
 
 captions, cells    words and pictures drawn into the cells of a grid, in the font that ships (fonts/)
 picks, thumbs      the chosen pictures, numbered; small copies for the sheet
 viewing, views     the manifest → plain values that a template sees
+data, text         the same as JSON for the scripts of the page; how texts and times are written
+snapshots          what one sheet showed, as a small file of the run folder's history
+comparing, changes what has changed since an earlier sheet, and why; the same as the page shows it
 """

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import os
+import json
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
 
 from PIL import Image
 
+from renderer.looking.changes import Changes, view_changes
 from renderer.looking.picks import picture_path, scene_number
 from renderer.looking.thumbs import thumbnail
+from renderer.looking.urls import url_of
 from renderer.looking.views import GridPage, LoraView, PageView, SceneView, Status, TakeView
-from renderer.manifest import Manifest, SceneEntry, TakeEntry
+from renderer.manifest import LoraLineage, Manifest, SceneEntry, TakeEntry
+
+REVIEW = "review.json"
 
 
 def view_page(manifest: Manifest, folder: Path, painting: tuple[int, int] | None = None) -> PageView:
     """The sheet of a run folder; thumbnails that it needs are made. Raises OSError where they can't be written."""
-    scenes = tuple(_view_scene(manifest, index, folder) for index in range(len(manifest.scenes)))
+    starts, changes = _starts(manifest), view_changes(manifest, folder)
+    scenes = tuple(
+        _view_scene(manifest, index, folder, starts[index], changes) for index in range(len(manifest.scenes))
+    )
     command = f"storyboard render {shlex.quote(manifest.source)}" if manifest.source else "storyboard render"
     return PageView(
+        story=folder.resolve().name,
         title=manifest.title,
+        source=manifest.source,
         language=manifest.language,
         model=manifest.model,
         updated_at=manifest.updated_at,
@@ -29,15 +39,37 @@ def view_page(manifest: Manifest, folder: Path, painting: tuple[int, int] | None
         scenes=scenes,
         grid=tuple(_grid_pages(folder)),
         painting=painting,
+        decisions=_decisions(folder),
+        changes=changes,
     )
 
 
-def _view_scene(manifest: Manifest, index: int, folder: Path) -> SceneView:
+def _starts(manifest: Manifest) -> list[float | None]:
+    """The first moment of each scene in the story, in seconds; None for scenes without a duration."""
+    starts: list[float | None] = []
+    now = 0.0
+    for scene in manifest.scenes:
+        starts.append(None if scene.duration is None else now)
+        now += scene.duration or 0
+    return starts
+
+
+def _decisions(folder: Path) -> dict[str, Any]:
+    """What `review.json` has decided, by key; nothing where there is none, or none that can be read."""
+    with suppress(OSError, ValueError, AttributeError):
+        decisions = json.loads((folder / REVIEW).read_text(encoding="utf-8")).get("decisions")
+        return decisions if isinstance(decisions, dict) else {}
+    return {}
+
+
+def _view_scene(manifest: Manifest, index: int, folder: Path, start: float | None, changes: Changes) -> SceneView:
     scene = manifest.scenes[index]
     takes = tuple(_view_take(manifest, scene, take, folder) for take in scene.takes)
     shown = manifest.shown(scene) or next((take for take in scene.takes if take.key == scene.pick), scene.takes[0])
     main = next(view for view, take in zip(takes, scene.takes, strict=True) if take is shown)
-    return SceneView(scene_number(manifest, index), scene, main, takes)
+    change = changes.of(scene.id)
+    reasons, before = (change.reasons, change.before) if change else ((), None)
+    return SceneView(scene_number(manifest, index), scene, main, takes, start, reasons, before)
 
 
 def _view_take(manifest: Manifest, scene: SceneEntry, take: TakeEntry, folder: Path) -> TakeView:
@@ -51,22 +83,27 @@ def _view_take(manifest: Manifest, scene: SceneEntry, take: TakeEntry, folder: P
         seed=take.seed,
         status=status,
         picked=take.key == scene.pick,
-        picture=_url(path, folder) if path and thumb else "",
-        thumb=_url(thumb, folder) if thumb else "",
+        picture=url_of(path, folder) if path and thumb else "",
+        thumb=url_of(thumb, folder) if thumb else "",
         reason=reason or "",
         prompt=take.prompt,
         negative=take.negative,
         record=take.record,
-        loras=_view_loras(take),
+        loras=_view_loras(take, manifest.lineage),
         provenance=record.provenance if record else None,
     )
 
 
-def _view_loras(take: TakeEntry) -> tuple[LoraView, ...]:
+def _view_loras(take: TakeEntry, lineage: dict[str, LoraLineage]) -> tuple[LoraView, ...]:
     """The LoRAs of a take by name; those of which the record alone knows are named by their hash."""
     names = iter(take.loras)
     return tuple(
-        LoraView(next(names, lora["sha256"][:10]), float(lora["strength"]), lora["sha256"])
+        LoraView(
+            next(names, lora["sha256"][:10]),
+            float(lora["strength"]),
+            lora["sha256"],
+            lineage.get(lora["sha256"], LoraLineage()),
+        )
         for lora in take.record.get("loras", ())
     )
 
@@ -77,12 +114,7 @@ def _grid_pages(folder: Path) -> Iterator[GridPage]:
     while (path := folder / ("grid.png" if number == 1 else f"grid-{number}.png")).is_file():
         try:
             with Image.open(path) as image:
-                yield GridPage(_url(path, folder), image.width, image.height)
+                yield GridPage(url_of(path, folder), image.width, image.height)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return
         number += 1
-
-
-def _url(path: Path, folder: Path) -> str:
-    """The URL of a file in the run folder, relative to the sheet, percent-encoded."""
-    return quote(os.fsencode(path.relative_to(folder).as_posix()), safe="/")

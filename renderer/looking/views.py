@@ -8,23 +8,35 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from renderer.manifest import SceneEntry
+from renderer.looking.changes import Before, Changes
+from renderer.looking.text import shortened
+from renderer.manifest import LoraLineage, SceneEntry
 from renderer.prompts import Origin, Part
+from renderer.reasons import Reason
 from renderer.take import Provenance
 
-ALT_LENGTH = 160
-"""Characters of a prompt that describe its picture to those who don't see it; the whole prompt stands beside it."""
+ALT_WIDTH = 100
+"""Columns of a prompt (a hanzi: two) that describe its picture to those who can't see it; the rest is beside it."""
+OVERVIEW = 120
+"""Scenes of which the overview shows small pictures; longer stories have the contact sheet, filters and search."""
 
 Status = Literal["painted", "missing", "failed", "unpainted"]
 
 
 @dataclass(frozen=True, slots=True)
 class LoraView:
-    """A LoRA of a take; `strength` 1.0 is exactly as trained, `sha256` that of its file."""
+    """A LoRA of a take; `strength` 1.0 is exactly as trained, `sha256` that of its file, `lineage` where it is from."""
 
     name: str
     strength: float
     sha256: str
+    lineage: LoraLineage
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The same as JSON values; of its lineage what is known, as word and value."""
+        lineage = [[f"lora_{name}", value] for name, value in self.lineage if value]
+        return {"name": self.name, "strength": self.strength, "sha256": self.sha256, "lineage": lineage}
 
 
 @dataclass(frozen=True)
@@ -60,9 +72,9 @@ class TakeView:
 
     @property
     def alt(self) -> str:
-        """The picture in words: the prompt without its style, at most 160 characters."""
+        """The picture in words: the prompt without its style, at most 100 columns of it."""
         text = " ".join("".join(part.text for part in self.prompt if part.origin != "style").split())
-        return text if len(text) <= ALT_LENGTH else text[:ALT_LENGTH] + "…"
+        return shortened(text, ALT_WIDTH)
 
     @property
     def width(self) -> int:
@@ -93,17 +105,24 @@ class TakeView:
 
 @dataclass(frozen=True)
 class SceneView:
-    """A card of the sheet: `entry` is the scene as the manifest has it, `main` the take that stands for it."""
+    """A card of the sheet: `entry` is the scene as the manifest has it, `main` the take that stands for it.
+
+    `start` is the scene's first moment in the story, in seconds; None where it has no duration. `changed` says why it
+    is not what the last sheet showed, `before` is the take that one showed, where it is another.
+    """
 
     number: str
     entry: SceneEntry
     main: TakeView
     takes: tuple[TakeView, ...]
+    start: float | None = None
+    changed: tuple[Reason, ...] = ()
+    before: Before | None = None
 
     @property
-    def others(self) -> tuple[TakeView, ...]:
-        """The takes beside the main one, in the author's order."""
-        return tuple(take for take in self.takes if take is not self.main)
+    def end(self) -> float | None:
+        """The scene's last moment in the story, in seconds."""
+        return None if self.start is None else self.start + (self.entry.duration or 0)
 
     @property
     def template(self) -> str:
@@ -138,10 +157,13 @@ class GridPage:
 class PageView:
     """The sheet of a story. `painting`: how many takes of how many are done, None once all is done.
 
-    `counts` has `painted`, `missing`, `failed` and `unpainted` takes; `command` paints what is missing.
+    `counts` has `painted`, `missing`, `failed` and `unpainted` takes; `command` paints what is missing. `story` is the
+    run folder's name, `source` the story's file; `decisions` by key, as `review.json` has them.
     """
 
+    story: str
     title: str
+    source: str
     language: Literal["zh", "en"]
     model: str
     updated_at: str
@@ -149,6 +171,13 @@ class PageView:
     scenes: tuple[SceneView, ...]
     grid: tuple[GridPage, ...]
     painting: tuple[int, int] | None
+    decisions: dict[str, Any]
+    changes: Changes
+
+    @property
+    def overview(self) -> tuple[SceneView, ...]:
+        """The scenes that the overview shows: all of them, or none where they are too many to be one."""
+        return self.scenes if len(self.scenes) <= OVERVIEW else ()
 
     @cached_property
     def counts(self) -> dict[str, int]:

@@ -1,0 +1,129 @@
+"""What the page's scripts know of a story: JSON that can stand inside HTML, each repeated value in it once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping
+from typing import Any, Generic, TypeVar
+
+from renderer.looking.changes import Before
+from renderer.looking.text import visible
+from renderer.looking.views import PageView, SceneView, TakeView
+from renderer.prompts import Part
+
+Value = TypeVar("Value", bound=Hashable)
+
+_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+"""What could end the script that the JSON stands in, or a line of it."""
+
+
+class _Table(Generic[Value]):
+    """Values by number, each once, in the order in which they were first asked for."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[Value, int] = {}
+
+    def number(self, value: Value) -> int:
+        return self.numbers.setdefault(value, len(self.numbers))
+
+
+def page_json(page: PageView, words: Mapping[str, Mapping[str, str]], served: Mapping[str, str] | None = None) -> str:
+    """The story as `js/story.js` reads it, which finds pictures and templates on the page itself.
+
+    `words` by language; `served` are the addresses of `storyboard review`.
+    """
+    parts: _Table[Part] = _Table()
+    kinds: _Table[str] = _Table()
+    texts: _Table[str] = _Table()
+    story = {
+        "story": page.story,
+        "title": page.title,
+        "language": page.language,
+        "source": page.source,
+        "served": served,
+        "words": words,
+        "scenes": [
+            _scene(scene, parts, texts) | {"takes": [_take(take, parts, kinds) for take in scene.takes]}
+            for scene in page.scenes
+        ],
+        "changes": _changes(page, parts),
+        "decisions": page.decisions,
+    }
+    tables = {
+        "parts": [[part.text, part.origin, part.name] for part in parts.numbers],
+        "kinds": [json.loads(kind) for kind in kinds.numbers],
+        "texts": list(texts.numbers),
+    }
+    return safe_json(_cleaned(story | tables))
+
+
+def safe_json(value: object) -> str:
+    """JSON that stands in a script element of a page as it is: nothing in it ends the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for sign, escape in _UNSAFE.items():
+        text = text.replace(sign, escape)
+    return text
+
+
+def _scene(scene: SceneView, parts: _Table[Part], texts: _Table[str]) -> dict[str, Any]:
+    values = {
+        "id": scene.entry.id,
+        "main": scene.takes.index(scene.main) or None,
+        "pick": next((index for index, take in enumerate(scene.takes) if take.picked), None),
+        "negativeTemplate": texts.number(scene.negative_template) if scene.negative_template else None,
+        "before": _before(scene.before, parts) if scene.before else None,
+        "changed": [[reason.word, *reason.values] for reason in scene.changed],
+    }
+    return _without_blanks(values)
+
+
+def _changes(page: PageView, parts: _Table[Part]) -> dict[str, Any]:
+    removed = [{"id": name} | _before(before, parts) for name, before in page.changes.removed.items()]
+    return _without_blanks({"since": page.changes.since, "at": page.changes.at, "removed": removed})
+
+
+def _before(before: Before, parts: _Table[Part]) -> dict[str, Any]:
+    """A take of an earlier sheet."""
+    prompts = {"prompt": before.prompt, "negative": before.negative}
+    return vars(before) | {name: [parts.number(part) for part in text] for name, text in prompts.items()}
+
+
+def _take(take: TakeView, parts: _Table[Part], kinds: _Table[str]) -> dict[str, Any]:
+    ran = take.provenance
+    values = {
+        "key": take.key,
+        "seed": take.seed,
+        "status": "" if take.status == "painted" else take.status,
+        "prompt": [parts.number(part) for part in take.prompt],
+        "negative": [parts.number(part) for part in take.negative],
+        "kind": kinds.number(json.dumps(_kind(take))),
+        "seconds": ran.seconds if ran else None,
+        "at": ran.painted_at if ran else "",
+        "reason": take.reason,
+    }
+    return _without_blanks(values)
+
+
+def _kind(take: TakeView) -> dict[str, Any]:
+    """What takes of a story mostly share."""
+    ran = take.provenance
+    return {
+        "width": take.width,
+        "height": take.height,
+        "settings": take.settings,
+        "loras": [_without_blanks(lora.values) for lora in take.loras],
+        "device": f"{ran.device} ({ran.dtype})" if ran else "",
+    }
+
+
+def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None and value not in ("", [], {})}
+
+
+def _cleaned(value: object) -> object:
+    """The same values, their texts as a page may hold them."""
+    if isinstance(value, Mapping):
+        return {visible(name): _cleaned(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(entry) for entry in value]
+    return visible(value)
