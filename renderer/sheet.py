@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,14 +14,24 @@ from markupsafe import Markup
 
 from renderer.errors import StoryboardError
 from renderer.files import explained, write_atomically
+from renderer.looking.changes import told
+from renderer.looking.data import page_json
+from renderer.looking.text import clock, moment, timecode, visible
 from renderer.looking.viewing import view_page
 from renderer.looking.views import PageView
 from renderer.manifest import Manifest
 
 SHEET = "index.html"
 TEMPLATE = "sheet.html.j2"
-STYLE = "sheet.css"
-SCRIPT = "sheet.js"
+STYLES = ("sheet.css", "toolbar.css", "review.css", "print.css")
+EARLY = "js/early.js"
+"""Runs before the first paint, so that no page flashes in a theme that its reader has left."""
+SCRIPTS = (
+    *("story", "look", "finding", "details", "copying", "place"),
+    *("entries", "store", "review", "saving", "dialogs", "cursor", "keys"),
+    *("panning", "loupe", "compare", "before", "sync", "page"),
+)
+"""Joined into one script in this order, so that they share one scope."""
 WORDS = "words.yaml"
 
 Words = dict[str, str]
@@ -37,25 +47,35 @@ def write_sheet(
     line for a template that can't be used, and RunFolderError.
     """
     path = folder / SHEET
-    with explained(folder):
-        page = view_page(manifest, folder, painting)
-    html = render_sheet(page, templates)
+    html = sheet_html(manifest, folder, templates=templates, painting=painting)
     with explained(folder):
         write_atomically(path, html.encode("utf-8"))
     return path
 
 
-def render_sheet(page: PageView, templates: Path | None = None) -> str:
+def sheet_html(
+    manifest: Manifest,
+    folder: Path,
+    *,
+    templates: Path | None = None,
+    painting: tuple[int, int] | None = None,
+    served: Mapping[str, str] | None = None,
+) -> str:
+    """The sheet of a run folder as it is now; thumbnails that it needs are made. Raises as `write_sheet` does.
+
+    `served` are the addresses of `storyboard review` (`review`, `events`); the page may then speak with its server.
+    """
+    with explained(folder):
+        page = view_page(manifest, folder, painting)
+    return render_sheet(page, templates, served)
+
+
+def render_sheet(page: PageView, templates: Path | None = None, served: Mapping[str, str] | None = None) -> str:
     """The HTML of a sheet. Raises StoryboardError with file and line for a template that can't be used."""
     if templates is not None and not templates.is_dir():
         raise StoryboardError(f"{templates}: there is no such folder of templates.")
-    environment = _environment(templates)
     try:
-        style, script = _source(environment, STYLE), _source(environment, SCRIPT)
-        words = _words(templates, page.language)
-        return environment.get_template(TEMPLATE).render(
-            page=page, words=words, style=Markup(style), script=Markup(script), policy=_policy(style, script)
-        )
+        return _rendered(page, templates, served)
     except StoryboardError:
         raise
     except Exception as error:
@@ -63,6 +83,22 @@ def render_sheet(page: PageView, templates: Path | None = None) -> str:
         if place is None:
             raise
         raise StoryboardError(f"{place}: {error or type(error).__name__}. Mend it, or render without it.") from error
+
+
+def _rendered(page: PageView, templates: Path | None, served: Mapping[str, str] | None) -> str:
+    environment = _environment(templates)
+    style = "\n".join(_source(environment, name) for name in STYLES)
+    early, script = _source(environment, EARLY), _script(environment)
+    words = _words(templates)
+    return environment.get_template(TEMPLATE).render(
+        page=page,
+        words=words[page.language],
+        style=Markup(style),
+        early=Markup(early),
+        script=Markup(script),
+        story=Markup(page_json(page, words, served)),
+        policy=_policy(style, (early, script), served is not None),
+    )
 
 
 def bundled_templates() -> Path:
@@ -83,7 +119,7 @@ def _environment(templates: Path | None) -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=visible,
     )
-    environment.filters |= {"moment": moment, "clock": clock}
+    environment.filters |= {"moment": moment, "clock": clock, "timecode": timecode, "told": told}
     return environment
 
 
@@ -92,15 +128,22 @@ def _source(environment: jinja2.Environment, name: str) -> str:
     return environment.loader.get_source(environment, name)[0]
 
 
-def _words(templates: Path | None, language: str) -> Words:
-    """The words of the page in one language; those of the user's templates before ours."""
-    words = dict(_word_file(bundled_templates() / WORDS)[language])
+def _script(environment: jinja2.Environment) -> str:
+    """The page's modules as one script with one scope, out of reach of anything else."""
+    modules = "\n".join(_source(environment, f"js/{name}.js") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{modules}\n}})();\n'
+
+
+def _words(templates: Path | None) -> dict[str, Words]:
+    """The words of the page by language; those of the user's templates before ours."""
+    words = {language: dict(table) for language, table in _word_file(bundled_templates() / WORDS).items()}
     own = templates / WORDS if templates is not None else None
     if own is not None and own.is_file():
         tables = _word_file(own)
         if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
             raise StoryboardError(f"{own}: words stand under their language, `zh:` or `en:`.")
-        words |= tables.get(language, {})
+        for language, table in words.items():
+            table |= tables.get(language, {})
     return words
 
 
@@ -114,15 +157,17 @@ def _parsed(source: str) -> dict[str, Words]:
     return words
 
 
-def _policy(style: str, script: str) -> str:
-    """The page's Content-Security-Policy: its own style and script by hash, pictures beside it, and nothing else."""
+def _policy(style: str, scripts: tuple[str, ...], served: bool) -> str:
+    """The page's Content-Security-Policy: its own style and scripts by hash, pictures beside it, and nothing else."""
 
     def source(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
     return (
-        f"default-src 'none'; img-src 'self'; style-src {source(style)}; script-src {source(script)}; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src 'self'; style-src {source(style)}; "
+        f"script-src {' '.join(map(source, scripts))}; "
+        + ("connect-src 'self'; " if served else "")
+        + "base-uri 'none'; form-action 'none'"
     )
 
 
@@ -141,26 +186,3 @@ def _place(error: Exception, templates: Path | None) -> str | None:
         trace = trace.tb_next
     own = [(file, line) for file, line in places if file and Path(file).is_relative_to(templates)]
     return f"{own[-1][0]}:{own[-1][1]}" if own else None
-
-
-_HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-
-
-def visible(value: object) -> object:
-    """Text with � for control characters and for what UTF-8 can't hold; other values as they are."""
-    return _HIDDEN.sub("\ufffd", value) if isinstance(value, str) and _HIDDEN.search(value) else value
-
-
-def moment(iso: str) -> str:
-    """`2026-05-04T03:02:01+00:00` as people read it; other text as it is."""
-    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?:Z|\+00:00)", iso)
-    return f"{found[1]} {found[2]} UTC" if found else iso
-
-
-def clock(seconds: float, unit: str = "s") -> str:
-    """Seconds as `4.5 s` below a minute, then as `1:05`, then as `1:00:05`; `unit` is the word for seconds."""
-    if seconds < 59.95:
-        return f"{round(seconds, 1):g} {unit}"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,42 @@
+// An entry of the review: {scene, seed, flag, stars, note, at}, by the key of its take. What others have written is read
+// with care: what is no entry is left out.
+
+const FLAGS = ["pick", "reject", "none"];
+const KEY = /^[0-9a-f]{64}$/;
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$/;
+
+function soundEntries(entries) {
+  return Object.entries(entries).flatMap(([key, value]) => {
+    const entry = KEY.test(key) && readEntry(value);
+    return entry ? [[key, entry]] : [];
+  });
+}
+
+function readEntry(value) {
+  if (value === null || typeof value !== "object") return null;
+  const { scene, seed, flag = "none", stars = 0, note = "", at, undone } = value;
+  const sound = typeof scene === "string" && Number.isInteger(seed) && seed >= 0 && FLAGS.includes(flag)
+    && [0, 1, 2, 3, 4, 5].includes(stars) && typeof note === "string" && MOMENT.test(at) && !Number.isNaN(Date.parse(at));
+  return sound ? { scene, seed, flag, stars, note, at, ...(undone === true && { undone }) } : null;
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+// An entry as review.json holds it.
+function plainEntry({ scene, seed, flag, stars, note, at }) {
+  return { scene, seed, flag, stars, note, at };
+}
+
+function isLater(entry, than) {
+  return Date.parse(entry.at) > Date.parse(than.at);
+}
+
+function isSame(entry, other) {
+  return entry.flag === other.flag && entry.stars === other.stars && entry.note === other.note;
+}
