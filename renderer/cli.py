@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from renderer.commands import loras, models
-from renderer.commands.console import count, err, escaped, out
-from renderer.errors import AuthoringError, Problem, StoryboardError
+from renderer.commands import export, loras, models, review
+from renderer.commands.console import count, err, escaped, out, say_error
+from renderer.commands.rendering import observer_for, open_sheet, say_result, watch_story
+from renderer.errors import StoryboardError
 
 if TYPE_CHECKING:
-    from renderer.line import Result
-    from renderer.paint import Observer
     from renderer.plan import Plan
     from renderer.take import Painter
 
@@ -32,9 +31,6 @@ app = typer.Typer(
 )
 app.add_typer(models.app, name="models")
 app.add_typer(loras.app, name="loras")
-
-SHOWN = 200
-"""Problems printed of a file that has more."""
 
 Story = Annotated[Path, typer.Argument(help="The storyboard file.", metavar="STORY.yaml", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", help="The run folder. Default: renders/<story's name>.")]
@@ -52,11 +48,8 @@ def main(painter: Painter | None = None) -> NoReturn:
     try:
         # Without its standalone mode, Typer returns the code of `typer.Exit`.
         sys.exit(app(standalone_mode=False, obj=painter) or 0)
-    except AuthoringError as error:
-        _say_problems(error.problems)
-        sys.exit(2)
     except StoryboardError as error:
-        err.print(f"[bold red]error:[/] {escaped(str(error))}")
+        say_error(error)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         err.print("Interrupted.")
@@ -152,6 +145,7 @@ def render(
     limit: Annotated[int | None, typer.Option(help="Paint at most so many takes now.", min=0)] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the sheet in the browser.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another render paints into the folder.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on: render again whenever the story is edited.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what goes wrong.")] = False,
     loras: Loras = None,
     templates: Templates = None,
@@ -159,22 +153,24 @@ def render(
     """Paint what is not painted yet, and write the grid and the sheet."""
     from renderer.line import render as render_story
 
-    result = render_story(
+    once = partial(
+        render_story,
         story,
         out=out_,
         scenes=scene or (),
         seeds=seed or (),
-        more=more,
         limit=limit,
-        wait=wait,
         loras=loras or (),
         templates=templates,
         painter=ctx.obj,
-        observer=_observer(quiet),
     )
-    _say_result(result, story, quiet)
+    if watch:
+        watch_story(once, story, loras or (), templates, more=more, open_=open_, quiet=quiet)
+        return
+    result = once(more=more, wait=wait, observer=observer_for(quiet))
+    say_result(result, story, quiet)
     if open_ and not result.outcome.interrupted:
-        _open(result.sheet)
+        open_sheet(result.sheet)
     if result.outcome.interrupted:
         raise typer.Exit(130)
     raise typer.Exit(1 if result.outcome.failed else 0)
@@ -194,7 +190,12 @@ def sheet(
     result = rebuild(story, out=out_, loras=loras or (), templates=templates)
     out.print(str(result.sheet), markup=False)
     if open_:
-        _open(result.sheet)
+        open_sheet(result.sheet)
+
+
+app.command()(review.review)
+app.command()(review.apply)
+app.command()(export.export)
 
 
 @app.command()
@@ -216,9 +217,11 @@ def clean(
     out_: Out = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete them.")] = False,
     loras: Loras = None,
+    templates: Templates = None,
 ) -> None:
     """List superseded pictures and what a kill left behind; delete them with --yes."""
     from renderer.clean import find_leftovers, remove
+    from renderer.line import rebuild
     from renderer.paint import open_run
     from renderer.plan import plan_story
 
@@ -228,11 +231,16 @@ def clean(
         for path in leftovers.files:
             out.print(str(held.folder / path), markup=False)
         words = f"{count(len(leftovers.files), 'file')}, {leftovers.bytes / 1e6:.1f} MB"
+        if leftovers.compared:
+            compared = f"{count(leftovers.compared, 'scene')} with a picture among these"
+            out.print(f"The sheet compares {compared}: its before/after goes with it, what was edited is still named.")
         if yes:
             remove(held, leftovers)
         out.print(
             f"{words}{' deleted' if yes else '; nothing deleted yet: --yes deletes them' * bool(leftovers.files)}."
         )
+    if yes and leftovers.compared:
+        rebuild(story, out=out_, loras=loras or (), templates=templates)
 
 
 @app.command()
@@ -288,43 +296,6 @@ def schema(
     with explained(to.parent):
         write_atomically(to, schema_text().encode())
     out.print(str(to), markup=False)
-
-
-def _observer(quiet: bool) -> Observer:
-    from renderer.progress import Bar, Lines, Silent
-
-    if quiet:
-        return Silent()
-    return Bar(out) if out.is_terminal else Lines(out)
-
-
-def _open(page: Path) -> None:
-    import webbrowser
-
-    if not webbrowser.open(page.resolve().as_uri()):
-        err.print(f"No browser could be opened; the sheet is {page}", markup=False)
-
-
-def _say_result(result: Result, story: Path, quiet: bool) -> None:
-    for failed in result.outcome.failed:
-        err.print(f"failed: {failed.take.scene}, seed {failed.take.seed}: {failed.reason}", style="red", markup=False)
-    if result.outcome.interrupted:
-        err.print(
-            f"Stopped. {count(len(result.outcome.painted), 'take')} painted and kept, {result.left} left. "
-            f"To go on: storyboard render {shlex.quote(str(story))}",
-            markup=False,
-        )
-        return
-    if quiet:
-        return
-    painted, lost = len(result.outcome.painted), len(result.outcome.failed)
-    words = [f"{count(painted, 'take')} painted" if painted else "Nothing to paint"]
-    words += [f"{lost} failed"] if lost else []
-    words += [f"{result.left} left for later"] if result.left else []
-    out.print(f"{', '.join(words)}.", markup=False)
-    out.print(f"sheet  {result.sheet}", markup=False)
-    for page in result.grid:
-        out.print(f"grid   {page}", markup=False)
 
 
 def _say_plan(planned: Plan, scenes: list[str], seeds: list[int]) -> None:
@@ -395,11 +366,3 @@ def _say_what_the_pipeline_logs() -> None:
 def _say_warnings(planned: Plan) -> None:
     for problem in planned.warnings:
         err.print(f"[yellow]warning:[/] {escaped(str(problem))}")
-
-
-def _say_problems(problems: tuple[Problem, ...]) -> None:
-    for problem in problems[:SHOWN]:
-        err.print(str(problem), markup=False)
-    if len(problems) > SHOWN:
-        err.print(f"… and {len(problems) - SHOWN} more", markup=False)
-    err.print(f"{count(len(problems), 'problem')}; nothing was painted.", style="red", markup=False)

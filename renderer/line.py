@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from renderer.errors import ModelError, StoryboardError, did_you_mean
 from renderer.files import explained
 from renderer.grid import compose_grid, grid_digest
+from renderer.history import remember
 from renderer.kolors.card import require_whole
 from renderer.paint import Observer, Outcome, Run, open_run, paint
 from renderer.plan import Plan, PlannedTake, plan_story
@@ -58,23 +59,28 @@ def render(
     templates: Path | None = None,
     painter: Painter | None = None,
     observer: Observer | None = None,
+    open_painter: Callable[[Plan], Painter] | None = None,
 ) -> Result:
     """Turn a storyboard file into pictures, a grid and a sheet; takes whose picture is there are not painted again.
 
     `scenes` and `seeds` choose what is painted now (default: all), `limit` how many at most, `more` asks for seeds
     beyond those of the file. `out` is the run folder (default: `renders/<stem>` in the working folder). Raises
     AuthoringError with every problem of the file, ModelError, LoraError or RunFolderError before anything is painted.
+    Where no `painter` is given, `open_painter` makes the one for a plan (default: the plan's model is opened).
     """
 
+    opened = open_painter or open_kolors
     planned = partial(plan_story, story, out=out, more=more, more_for=scenes, loras=loras)
     plan = planned()
     _check_selection(plan, scenes, seeds)
     if plan.select(scenes, seeds, limit) and painter is None:
-        painter = _kolors(plan)
+        painter = opened(plan)
     with open_run(plan, planned, wait) as run:
         chosen = run.plan.select(scenes, seeds, limit)
         try:
-            outcome = _painted(run, chosen, painter, observer or default_observer(), templates)
+            outcome = _painted(
+                run, chosen, lambda: painter or opened(run.plan), observer or default_observer(), templates
+            )
         except StoryboardError:
             with suppress(StoryboardError):
                 _look(run, templates)  # else the sheet would go on saying that painting goes on
@@ -107,20 +113,24 @@ def verify_story(
     _check_selection(plan, scenes, seeds)
     chosen = [planned for planned in plan.takes if not planned.reason and planned.chosen(scenes, seeds)]
     if chosen:
-        yield from verify(plan, chosen, painter or _kolors(plan), lambda progress: None)
+        yield from verify(plan, chosen, painter or open_kolors(plan), lambda progress: None)
 
 
 def _painted(
-    run: Run, chosen: Sequence[PlannedTake], painter: Painter | None, observer: Observer, templates: Path | None
+    run: Run,
+    chosen: Sequence[PlannedTake],
+    opened: Callable[[], Painter],
+    observer: Observer,
+    templates: Path | None,
 ) -> Outcome:
     if not chosen:
         return Outcome()
-    painter = painter or _kolors(run.plan)
+    painter = opened()
     for problem in run.plan.warnings:
         observer.warned(problem)
     refresh = _sheet_refresher(run, len(chosen), templates)
     with explained(run.folder):
-        run.save()
+        remember(run.save(), run.folder)
         refresh()  # a template that can't be used is found now, not after the first picture
     return paint(run, chosen, painter, observer, refresh)
 
@@ -148,7 +158,9 @@ def _look(run: Run, templates: Path | None) -> tuple[Path, ...]:
         digest = grid_digest(manifest)
         pages = tuple(compose_grid(manifest, run.folder, unchanged=digest == run.grid_digest))
         run.grid_digest = digest
-        write_sheet(run.save(), run.folder, templates=templates)
+        saved = run.save()
+        remember(saved, run.folder)
+        write_sheet(saved, run.folder, templates=templates)
     return pages
 
 
@@ -165,7 +177,7 @@ def _check_selection(plan: Plan, scenes: Sequence[str], seeds: Sequence[int]) ->
             )
 
 
-def _kolors(plan: Plan) -> Painter:
+def open_kolors(plan: Plan) -> Painter:
     """The real pipeline. Raises ModelError where the weights are not on this machine, or not whole."""
     if plan.model_folder is None:
         raise ModelError(

@@ -1,0 +1,110 @@
+"""What `storyboard render` says, and how it goes on with --watch."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from renderer.commands.console import count, err, out, say_error
+from renderer.errors import StoryboardError
+
+if TYPE_CHECKING:
+    from renderer.line import Result
+    from renderer.paint import Observer
+
+
+def observer_for(quiet: bool) -> Observer:
+    """Who shows how far a render is: nobody, a bar in a terminal, or lines."""
+    from renderer.progress import Bar, Lines, Silent
+
+    if quiet:
+        return Silent()
+    return Bar(out) if out.is_terminal else Lines(out)
+
+
+def open_sheet(page: Path) -> None:
+    """Opens a sheet in the browser, or says where it is."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        err.print(f"No browser could be opened; the sheet is {page}", markup=False)
+
+
+def say_result(result: Result, story: Path, quiet: bool) -> None:
+    """What a render came to."""
+    for failed in result.outcome.failed:
+        err.print(f"failed: {failed.take.scene}, seed {failed.take.seed}: {failed.reason}", style="red", markup=False)
+    if result.outcome.interrupted:
+        err.print(
+            f"Stopped. {count(len(result.outcome.painted), 'take')} painted and kept, {result.left} left. "
+            f"To go on: storyboard render {shlex.quote(str(story))}",
+            markup=False,
+        )
+        return
+    if quiet:
+        return
+    painted, lost = len(result.outcome.painted), len(result.outcome.failed)
+    words = [f"{count(painted, 'take')} painted" if painted else "Nothing to paint"]
+    words += [f"{lost} failed"] if lost else []
+    words += [f"{result.left} left for later"] if result.left else []
+    out.print(f"{', '.join(words)}.", markup=False)
+    out.print(f"sheet  {result.sheet}", markup=False)
+    for page in result.grid:
+        out.print(f"grid   {page}", markup=False)
+
+
+def watch_story(
+    once: Callable[..., Result],
+    story: Path,
+    loras: Sequence[Path],
+    templates: Path | None,
+    *,
+    more: int,
+    open_: bool,
+    quiet: bool,
+) -> None:
+    """Renders by `once`, and again after each edit, until Ctrl-C, which is the way to end it.
+
+    What goes wrong is said. Weights stay loaded meanwhile; between two renders the run folder is free for others.
+    `more` and `open_` are for the first render that succeeds.
+    """
+    from renderer.line import open_kolors
+    from renderer.watching import Edits, KeptModel, StopsAtEdits
+
+    if not os.path.exists(story):
+        once()  # says so, and which may be meant: a mistyped name is nothing to wait for
+    try:
+        edits, model = Edits(story, loras, templates), KeptModel(open_kolors)
+        while True:
+            observer = StopsAtEdits(observer_for(quiet), edits)
+            try:
+                result = once(more=more, wait=True, observer=observer, open_painter=model)
+            except StoryboardError as error:
+                say_error(error)
+            else:
+                _say_watched(result, story, quiet, observer.stopped)
+                if open_:
+                    open_sheet(result.sheet)
+                more, open_ = 0, False
+            if not observer.stopped:
+                _say(f"Watching {story}: an edit renders again, Ctrl-C ends.", quiet)
+            edits.wait()
+    except KeyboardInterrupt:
+        _say(f"No longer watching {story}. What was painted is kept.", quiet)
+
+
+def _say_watched(result: Result, story: Path, quiet: bool, stopped: bool) -> None:
+    """What a render came to that an edit may have stopped. Raises KeyboardInterrupt where Ctrl-C did."""
+    if stopped:
+        return _say(f"Edited meanwhile, after {count(len(result.outcome.painted), 'take')}.", quiet)
+    say_result(result, story, quiet)
+    if result.outcome.interrupted:
+        raise KeyboardInterrupt
+
+
+def _say(words: str, quiet: bool) -> None:
+    if not quiet:
+        out.print(words, markup=False)
