@@ -1,0 +1,69 @@
+"""The shot list: a table with a line for each scene, for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from renderer.exporting.panels import Panel, Reel, say
+from renderer.exporting.timing import Span, spans, timecode
+from renderer.prompts import text_of
+
+HEADINGS = {
+    "en": (
+        *("Scene", "ID", "Shot", "Camera", "Action", "Dialogue", "Note", "Duration (s)", "Start (s)", "Timecode"),
+        *("Running time (s)", "Picked", "Prompt", "Negative prompt", "Seed", "Picture", "Key"),
+    ),
+    "zh": (
+        *("镜号", "名称", "景别", "机位", "动作", "对白", "备注", "时长（秒）", "开始（秒）", "时间码"),
+        *("累计（秒）", "选定", "提示词", "负面提示词", "种子", "画面", "键"),
+    ),
+}
+PICKED = {"en": "yes", "zh": "是"}
+
+FORMULA = tuple("=+-@＝＋－＠")
+"""Spreadsheets take a cell that begins so for a formula, full-width forms too, and run what it says."""
+
+MILLISECONDS = 1000
+
+
+def write_csv(reel: Reel, draft: Path) -> None:
+    """The shot list as CSV: UTF-8 with a BOM, so that Excel reads Chinese; times count scenes, not their takes."""
+    draft.write_bytes(shot_list(reel))
+
+
+def shot_list(reel: Reel) -> bytes:
+    """The content of the CSV file."""
+    language = reel.manifest.language
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(HEADINGS[language])
+    scenes = reel.manifest.scenes
+    durations = [scene.duration for scene in scenes]
+    exact = dict(zip((scene.id for scene in scenes), spans(durations, MILLISECONDS), strict=True))
+    frames = dict(zip((scene.id for scene in scenes), spans(durations, reel.fps), strict=True))
+    for panel in reel.panels:
+        code = timecode(frames[panel.scene.id].start, reel.fps)
+        table.writerow([defused(cell) for cell in _cells(panel, exact[panel.scene.id], code, language)])
+    return text.getvalue().encode("utf-8-sig", "replace")
+
+
+def defused(cell: str) -> str:
+    """The same text, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    return f"'{cell}" if cell.lstrip().startswith(FORMULA) or cell.startswith(("\t", "\r", "\n")) else cell
+
+
+def _cells(panel: Panel, span: Span, code: str, language: str) -> Iterator[str]:
+    scene, take = panel.scene, panel.take
+    yield from (panel.number, scene.id, scene.shot, scene.camera, scene.action, scene.dialogue, scene.note)
+    yield from (_seconds(span.frames), _seconds(span.start), code, _seconds(span.end))
+    yield PICKED[language] if take.key == scene.pick else ""
+    yield from (text_of(take.prompt), text_of(take.negative), str(take.seed))
+    yield panel.file or f"({say(panel, language)})"
+    yield take.key
+
+
+def _seconds(milliseconds: int) -> str:
+    return f"{milliseconds / MILLISECONDS:.3f}".rstrip("0").rstrip(".")
