@@ -36,7 +36,7 @@ def run(monkeypatch, capsys, tmp_path):
 def test_help_names_every_command(run):
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("new", "check", "plan", "render", "sheet", "inspect", "models", "loras", "schema"):
+    for command in "new check plan render sheet review apply export inspect models loras schema".split():
         assert command in out
 
 
