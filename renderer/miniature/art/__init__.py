@@ -1,0 +1,1 @@
+"""The pictures: drawn as SVG from their attributes."""

@@ -1,0 +1,1 @@
+"""The people of the pictures, piece by piece."""

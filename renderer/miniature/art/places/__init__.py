@@ -1,0 +1,1 @@
+"""The sixteen places, and what is in them."""

@@ -1,0 +1,1 @@
+"""The captions, in Chinese and English, and the vocabulary learnt from them."""

@@ -1,0 +1,1 @@
+"""How well a model paints what its prompts say."""

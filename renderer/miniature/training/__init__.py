@@ -1,0 +1,1 @@
+"""The training, from drawn pictures to a model folder."""
