@@ -16,10 +16,11 @@ import pytest
 from PIL import Image
 
 from renderer.miniature import book
-from renderer.miniature.art.drawing import draw_picture, draw_svg, face_circles, frame_size
+from renderer.miniature.art.drawing import draw_picture, draw_svg, frame_size
 from renderer.miniature.art.figures.figure import crown, feet
 from renderer.miniature.art.layout import CANVAS, MARGIN, figure_spots, thing_spots
 from renderer.miniature.art.styles import restyle
+from renderer.miniature.art.subjects import face_circles
 from renderer.miniature.art.things import draw_thing, thing_size
 from renderer.miniature.book import Frame, Picture, Style, sample_picture
 from renderer.miniature.dataset import HELD_OUT_START, code_digest, digest_of, picture_of, prepare

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,15 +16,15 @@ lightning = pytest.importorskip("lightning")
 
 from renderer.kolors.card import read_card  # noqa: E402
 from renderer.miniature import train  # noqa: E402
-from renderer.miniature.art.drawing import face_circles  # noqa: E402
+from renderer.miniature.art.subjects import face_circles  # noqa: E402
 from renderer.miniature.captions.vocabulary import load_tokenizer, train_vocabulary  # noqa: E402
 from renderer.miniature.dataset import picture_of  # noqa: E402
 from renderer.miniature.training import sampling  # noqa: E402
 from renderer.miniature.training.autoencoder import (  # noqa: E402
     DrawnPictures,
-    face_masks,
     psnr,
     reconstruct,
+    subject_masks,
     vae_course,
     vae_recipe,
 )
@@ -221,12 +222,15 @@ def test_signal_ends_the_stretch_after_the_step_and_all_is_saved(number, tmp_pat
     def loss_of(draw: Draw) -> torch.Tensor:
         if draw.step == 2:
             os.kill(os.getpid(), number)
+            # A handler runs in the main thread, which may be about to begin the next step.
+            while not stretch.stopped:
+                time.sleep(0.001)
         return course.module(torch.ones(draw.count, 3)).mean()
 
-    course, shown = plain_course(50, loss_of), Shown()
+    course, shown, stretch = plain_course(50, loss_of), Shown(), Stretch(CPU)
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(StretchOver):
-        run_course(course, tmp_path / "a.ckpt", Stretch(CPU), shown)
+        run_course(course, tmp_path / "a.ckpt", stretch, shown)
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
     saved = torch.load(tmp_path / "a.ckpt", weights_only=True)
     assert saved["course"]["steps"] == course.progress.steps == 3
@@ -351,12 +355,16 @@ def test_some_captions_are_empty():
     assert 0.05 < captions.count("") / len(captions) < 0.16
 
 
-def test_face_masks_lie_where_faces_are():
-    picture = next(each for each in map(picture_of, range(200)) if each.frame == "landscape" and len(each.figures) == 2)
-    mask = face_masks([picture], (24, 40))[0, 0]
-    assert 0 < mask.sum() < mask.size / 2
-    for x, y, _ in face_circles(picture):
-        assert mask[int(y * 24), int(x * 24)] == 1
+def test_masks_lie_where_faces_bodies_and_things_are():
+    landscapes = [each for each in map(picture_of, range(400)) if each.frame == "landscape"]
+    pair = next(each for each in landscapes if len(each.figures) == 2)
+    alone = next(each for each in landscapes if each.things and not each.figures)
+    mask, things = subject_masks([pair, alone], (24, 40))[:, 0]
+    assert 0 < mask.astype(bool).mean() < 0.7
+    for x, y, radius in face_circles(pair):
+        assert mask[int(y * 24), int(x * 24)] == 2
+        assert mask[min(23, int((y + 1.2 * radius) * 24)), int(x * 24)] == 1
+    assert set(np.unique(things)) == {0, 1}
 
 
 def test_half_of_the_told_sizes_are_true():

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from renderer.miniature.art.figures.figure import HEAD_RADIUS, draw_figure, feet
+from renderer.miniature.art.figures.figure import draw_figure, feet
 from renderer.miniature.art.layout import CANVAS, MARGIN, Spot, figure_spots, thing_spots
 from renderer.miniature.art.places.place import draw_front, draw_place
 from renderer.miniature.art.shapes import ellipse, group, mirror
@@ -37,15 +37,6 @@ def draw_picture(picture: Picture, size: int) -> npt.NDArray[np.uint8]:
 
     png = resvg_py.svg_to_bytes(svg_string=draw_svg(picture, size), skip_system_fonts=True)
     return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
-
-
-def face_circles(picture: Picture) -> list[tuple[float, float, float]]:
-    """Each face's middle (x, y) and radius, from the left top corner, as shares of the picture's height."""
-    margin = MARGIN[picture.frame]
-    return [
-        ((spot.x + margin) / CANVAS, (spot.y + 14 * spot.scale) / CANVAS, HEAD_RADIUS * spot.scale / CANVAS)
-        for spot in figure_spots(picture)
-    ]
 
 
 def _figures(picture: Picture) -> str:
