@@ -140,7 +140,8 @@ def open_run(plan: Plan, again: Callable[[], Plan], wait: bool = False) -> Itera
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
             raise RunFolderError(
-                f"{folder}: another render is painting into it ({_owner(folder)}). Wait for it with --wait, or stop it."
+                f"{folder}: another render is painting into it ({_owner(folder)}). "
+                "Wait until it has ended (`storyboard render --wait` does), or stop it."
             ) from None
     try:
         if stamp(folder) != plan.stamp:

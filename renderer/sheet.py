@@ -28,8 +28,8 @@ EARLY = "js/early.js"
 """Runs before the first paint, so that no page flashes in a theme that its reader has left."""
 SCRIPTS = (
     *("story", "look", "finding", "details", "copying", "place"),
-    *("entries", "store", "review", "saving", "dialogs", "cursor", "keys"),
-    *("panning", "loupe", "compare", "before", "sync", "page"),
+    *("entries", "shelves", "store", "review", "saving", "dialogs", "cursor", "keys"),
+    *("panning", "loupe", "strip", "compare", "before", "sync", "page"),
 )
 """Joined into one script in this order, so that they share one scope."""
 WORDS = "words.yaml"

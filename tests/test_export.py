@@ -9,19 +9,23 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from renderer import cli
+from renderer.clean import find_leftovers, remove
 from renderer.errors import RunFolderError, StoryboardError
 from renderer.export import FORMATS, export_story
 from renderer.exporting.package import _inside
 from renderer.exporting.shot_list import HEADINGS, defused
-from renderer.exporting.target import safe_name
+from renderer.exporting.target import Target, drafted, safe_name, workplace
 from renderer.exporting.timing import spans, timecode
 from renderer.line import render
 from renderer.manifest import read_manifest
+from renderer.paint import open_run
+from renderer.plan import plan_story
 from tests.fakes import FakePainter
 from tests.stories import STORY, render_fake, write_story
 from tests.test_commands import lora
@@ -239,6 +243,59 @@ def test_nothing_but_exports_and_thumbnails_is_written(told):
     for to in ("csv", "fcpxml", "gif", "single-html", "zip"):
         exported(told, to)
     assert state() == before
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from renderer.exporting.target import Target, drafted, workplace
+with drafted(Target(Path(sys.argv[1]) / "tale.pdf", True)) as draft, workplace(draft) as folder:
+    draft.write_bytes(b"half a page")
+    (folder / "profile").mkdir()
+    (folder / "profile/cookies").write_bytes(bytes(1000))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def leftovers(story):
+    planned = partial(plan_story, story, out=story.parent / "renders" / story.stem)
+    with open_run(planned(), planned) as run:
+        found = find_leftovers(run)
+        remove(run, found)
+    return found
+
+
+def test_clean_removes_what_a_killed_export_left_behind(told):
+    earlier = exported(told, "csv")
+    exports = earlier.parent
+    kept = {path.name for path in exports.iterdir()}
+    mine = exports / "export-in-progress-of-mine"
+    mine.mkdir()
+    subprocess.run([sys.executable, "-c", KILLED, str(exports)], cwd=Path(__file__).parent.parent)
+    assert len(list(exports.iterdir())) > len(kept) + 1
+    found = leftovers(told)
+    assert found.bytes >= 1000 and any("export-in-progress-" in path.name for path in found.files)
+    assert {path.name for path in exports.iterdir()} == kept | {mine.name}
+    assert leftovers(told).files == ()
+
+
+def test_clean_leaves_an_export_that_is_being_made(told):
+    exports = told.parent / "renders" / told.stem / "exports"
+    with drafted(Target(exports / "tale.pdf", True)) as draft, workplace(draft) as folder:
+        draft.write_bytes(b"page")
+        (folder / "sheet.html").write_text("sheet")
+        assert leftovers(told).files == ()
+        assert draft.is_file() and (folder / "sheet.html").is_file()
+    assert sorted(path.name for path in exports.iterdir()) == [".written.json", "tale.pdf"]
+
+
+def test_clean_follows_no_link_out_of_the_folder(told, tmp_path):
+    exports, elsewhere = exported(told, "csv").parent, tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "dear.txt").write_text("dear")
+    (exports / "export-in-progress-abcdefgh").symlink_to(elsewhere, target_is_directory=True)
+    leftovers(told)
+    assert (elsewhere / "dear.txt").is_file()
 
 
 @pytest.mark.parametrize(

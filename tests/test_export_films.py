@@ -186,6 +186,12 @@ def test_two_lines_are_about_equally_long():
     assert abs(len(first) - len(second)) <= 3
 
 
+@pytest.mark.parametrize("text", ["LILY: You came! TOM: I always come.", "I was thinking of nothing whatsoever, dear"])
+def test_no_single_word_stands_on_the_second_line(text):
+    ((first, second),) = caption_pages(text, 384, 24, 3)
+    assert f"{first} {second}" == text and len(second.split()) > 1
+
+
 def test_what_there_is_no_time_for_ends_in_dots():
     pages = caption_pages("这是一句很长的话。" * 10_000, 400, 20, 3)
     assert len(pages) == 2 and all(len(page) <= LINES for page in pages)

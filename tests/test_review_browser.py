@@ -232,8 +232,11 @@ def test_nothing_is_decided_about_a_take_that_is_out_of_sight(story, tmp_path, r
     reviewer = review(write_sheet(story, tmp_path))
     reviewer.press("x")
     assert reviewer.stored() == {} and reviewer.cursor() == keys_of(story)[0], "the first key shows the cursor"
-    reviewer.page.evaluate("scrollTo({ top: 100000, behavior: 'instant' })")
-    reviewer.until("document.querySelector('.cursor').getBoundingClientRect().bottom < 0")
+    reviewer.page.set_viewport_size({"width": 1400, "height": 500})
+    hidden = "document.querySelector('.toolbar').getBoundingClientRect().bottom"
+    bottom = "document.querySelector('.cursor').getBoundingClientRect().bottom"
+    reviewer.until(f"scrollBy({{ top: {bottom} - {hidden} + 2, behavior: 'instant' }}), {bottom} < {hidden}")
+    assert reviewer.page.evaluate(f"{bottom} > 0"), "under the toolbar, which stays in view"
     reviewer.press("x")
     assert reviewer.stored() == {}
     reviewer.press("x")
@@ -249,7 +252,7 @@ def test_typing_and_other_modifiers_trigger_nothing(at_start):
     at_start.page.locator("#search").fill("")
     at_start.press("Escape")
     at_start.page.locator("#zoom").focus()
-    at_start.press("p", "ArrowRight")
+    at_start.press("ArrowRight")
     at_start.page.locator("#sort").focus()
     at_start.press("x")
     assert at_start.stored() == {} and at_start.front() is None
@@ -317,6 +320,67 @@ def test_two_tabs_are_of_one_mind(at_start, review, tmp_path, story):
     other.press("z")
     at_start.until(f"document.querySelector('[data-take=\"{first}\"]').dataset.flag === 'pick'")
     assert at_start.take(second, "flag") == "none"
+
+
+def test_a_pick_stays_with_its_scene_when_two_scenes_change_names(at_start, story, tmp_path):
+    sofa, park = keys_of(story), keys_of(story, 1)
+    at_start.press("p")
+    first, second, third = story.scenes
+    renamed = (first.model_copy(update={"id": "park"}), second.model_copy(update={"id": "sofa"}), third)
+    write_sheet(story.model_copy(update={"scenes": renamed}), tmp_path)
+    at_start.page.reload()
+    assert at_start.flags() == ["pick", "none", "none", "none", "none", "none"], "the file's pick has given way"
+    while at_start.cursor() != park[1]:
+        at_start.press("ArrowRight")
+    at_start.press("p")
+    assert [at_start.take(sofa[0], "flag"), at_start.take(park[1], "flag")] == ["pick", "pick"]
+    stored = at_start.stored()
+    assert (stored[sofa[0]]["scene"], stored[park[1]]["scene"]) == ("park", "sofa"), (
+        "no disk takes them for one scene's"
+    )
+    at_start.page.reload()
+    assert [at_start.take(sofa[0], "flag"), at_start.take(park[1], "flag")] == ["pick", "pick"]
+
+
+@pytest.mark.parametrize("where", ["loupe", "dialog"])
+def test_a_note_that_is_only_looked_at_leaves_another_tabs_note_alone(at_start, review, tmp_path, story, where):
+    key = keys_of(story)[0]
+    other = review(tmp_path / "index.html", at_start.page.context)
+    at_start.press(*(["Enter", "n"] if where == "loupe" else ["n"]))
+    other.press("ArrowRight", "n")
+    assert other.cursor() == key
+    other.page.keyboard.type("from the other tab")
+    other.press("Control+Enter")
+    at_start.until(f"document.querySelector('[data-take=\"{key}\"] .said')?.textContent === 'from the other tab'")
+    at_start.press("Escape", "Escape")
+    assert at_start.stored()[key]["note"] == "from the other tab"
+
+
+def test_keys_decide_while_the_slider_has_the_focus(at_start):
+    at_start.page.locator("#zoom").focus()
+    at_start.press("x")
+    assert at_start.flags()[0] == "reject"
+    at_start.page.locator("#zoom").focus()
+    at_start.press("ArrowRight")
+    assert at_start.page.locator("#zoom").input_value() == "110", "arrows are the slider's"
+
+
+def test_the_search_key_unfolds_the_phones_tools_and_their_button_knows(story, tmp_path, review):
+    reviewer = review(write_sheet(story, tmp_path), viewport={"width": 390, "height": 800})
+    reviewer.press("/")
+    fold = reviewer.page.locator(".fold")
+    assert fold.get_attribute("aria-expanded") == "true"
+    fold.click()
+    assert not reviewer.page.locator("#search").is_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [1000, 1200, 1400])
+def test_the_toolbar_takes_two_rows(story, tmp_path, review, language, width):
+    story = story.model_copy(update={"language": language})
+    reviewer = review(write_sheet(story, tmp_path), viewport={"width": width, "height": 800})
+    reviewer.press("ArrowRight", "p", "m")
+    assert reviewer.page.locator(".toolbar").bounding_box()["height"] < 96
 
 
 def test_the_review_leaves_and_comes_back(at_start, review, tmp_path, story):

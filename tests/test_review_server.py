@@ -20,7 +20,7 @@ import pytest
 from renderer.errors import RunFolderError, StoryboardError
 from renderer.reviewing.guard import Guard
 from renderer.reviewing.live import STREAMS, Live
-from renderer.reviewing.server import ReviewServer
+from renderer.reviewing.server import STRANGERS, ReviewServer
 from tests.fakes import FakePainter
 from tests.stories import STORY, render_fake, write_story
 
@@ -529,6 +529,41 @@ def test_connections_that_were_kept_end_with_the_server(fresh):
         connection.request("GET", "/review", headers=headers)
         connection.getresponse()
     connection.close()
+
+
+def connected(server, data):
+    connection = socket.create_connection(("127.0.0.1", server.server_port), timeout=10)
+    connection.sendall(data)
+    return connection
+
+
+def test_requests_of_strangers_that_never_end_are_closed_where_there_are_too_many(own):
+    before = threading.active_count()
+    waiting = [connected(own, b"GET / HTTP/1.1\r\nHo") for _ in range(3 * STRANGERS)]
+    assert ask(own, "/review")[0] == 200
+    for connection in waiting[:STRANGERS]:
+        assert connection.recv(1) == b""  # the oldest of them
+    wait_for(lambda: threading.active_count() <= before + STRANGERS + 1)
+    for connection in waiting:
+        connection.close()
+    wait_for(lambda: threading.active_count() == before)
+
+
+def test_strangers_push_no_page_out(own):
+    page = Stream(own)
+    waiting = [connected(own, b"GET / HTTP/1.1\r\nHo") for _ in range(2 * STRANGERS)]
+    assert ask(own, "/review")[0] == 200
+    post(own, {keys(own)[0]: decision()})
+    assert page.next()["event"] == "review"
+    for connection in (*waiting, page):
+        connection.close()
+
+
+def test_a_browser_with_many_tabs_connects_at_once(rendered):
+    with ReviewServer(*rendered) as server:  # that has no time yet to answer
+        waiting = [connected(server, b"GET / HTTP/1.1\r\n") for _ in range(40)]
+        for connection in waiting:
+            connection.close()
 
 
 def test_guards_share_no_secrets():

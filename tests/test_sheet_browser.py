@@ -78,8 +78,8 @@ def set_zoom(page, percent):
 
 def shown(page, what="article.scene"):
     """Ids of scenes, or keys of takes, that are not hidden, as they stand."""
-    name = "scene" if what.startswith("article") else "take"
-    return page.evaluate(f"[...document.querySelectorAll('{what}:not([hidden])')].map(e => e.dataset.{name})")
+    name = "querySelector('h2 bdi').textContent" if what.startswith("article") else "dataset.take"
+    return page.evaluate(f"[...document.querySelectorAll('{what}:not([hidden])')].map(e => e.{name})")
 
 
 @pytest.fixture(scope="module")

@@ -125,7 +125,7 @@ def test_the_run_folder_is_free_between_two_renders(tmp_path):
 
 def test_an_edit_while_painting_stops_what_is_in_vain(tmp_path):
     write_story(tmp_path)
-    with watching(tmp_path, seconds=1.5) as watch:
+    with watching(tmp_path, seconds=0.6) as watch:
         watch.hear("[1/4 ")
         write_story(tmp_path, STORY.replace("seed: 3", "seed: 9").replace("seed: 4", "seed: 8"))
         assert "Watching" not in watch.hear("Edited meanwhile, after ")

@@ -1,4 +1,4 @@
-"""A story with its pictures in a ZIP that goes on elsewhere: unpack it, and render there paints nothing anew."""
+"""A story with its pictures in a ZIP that goes on elsewhere: what is packed is not painted anew there."""
 
 from __future__ import annotations
 

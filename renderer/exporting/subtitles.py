@@ -41,8 +41,11 @@ def _balanced(text: str, width: int, size: int, most: int) -> list[str]:
     found = lines(width)
     if len(found) != 2 or "\n" in text.strip():
         return found
-    even = lines(min(width, (line_width(found[0], size) + line_width(found[1], size)) // 2 + size))
-    return even if len(even) == 2 else found
+    tight, wide = 0, width
+    while tight + 1 < wide:  # the narrowest room in which two lines are enough
+        middle = (tight + wide) // 2
+        tight, wide = (tight, middle) if len(lines(middle)) == 2 else (middle, wide)
+    return lines(wide)
 
 
 def wrapped(text: str, fits: Callable[[str], bool]) -> Iterator[str]:

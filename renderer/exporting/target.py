@@ -6,12 +6,14 @@ import errno
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from renderer.errors import RunFolderError, StoryboardError
 from renderer.files import file_sha256, write_atomically
@@ -19,6 +21,8 @@ from renderer.files import file_sha256, write_atomically
 EXPORTS = "exports"
 RECORD = ".written.json"
 """What we wrote into `exports/`: name → hashes. Any other file in it is the author's."""
+
+_UNFINISHED = re.compile(r"\.export-(\w+)\.(?:part|lock)|export-in-progress-(\w+)")
 
 NAME_BYTES = 150
 """The longest name without its ending; file systems allow 255 bytes, and a hanzi takes three."""
@@ -70,32 +74,44 @@ def drafted(target: Target) -> Iterator[Path]:
     with refusals_explained(folder):
         if target.kept:
             folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".export-", suffix=".part")
-        os.close(handle)
-        draft = Path(name)
+        name = secrets.token_hex(4)
+        draft, lock = folder / f".export-{name}.part", folder / f".export-{name}.lock"
         try:
-            yield draft
-            with draft.open("rb+") as file:
-                os.fsync(file.fileno())
-            _open_to_others(draft)
-            if target.kept:
-                _note(target.path, file_sha256(draft))
-            os.replace(draft, target.path)
+            with FileLock(lock):  # which tells `abandoned` that we are alive
+                try:
+                    draft.touch(exist_ok=False)
+                    yield draft
+                    with draft.open("rb+") as file:
+                        os.fsync(file.fileno())
+                    if target.kept:
+                        _note(target.path, file_sha256(draft))
+                    os.replace(draft, target.path)
+                finally:
+                    draft.unlink(missing_ok=True)
         finally:
-            draft.unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
 
 
 @contextmanager
 def workplace(beside: Path) -> Iterator[Path]:
-    """A folder of its own beside a file, gone at the end of the block.
+    """A folder of its own beside a draft, gone at the end of the block.
 
     Not hidden and not in the system's temporary folder: browsers in a sandbox of their own (snap) see neither.
     """
-    folder = Path(tempfile.mkdtemp(dir=beside.parent, prefix="export-in-progress-"))
+    folder = beside.parent / f"export-in-progress-{beside.stem.rpartition('-')[2]}"
+    folder.mkdir(mode=0o700)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def abandoned(folder: Path) -> Iterator[Path]:
+    """What exports that were killed left in a folder and below it: drafts, their locks, and workplaces."""
+    for path in folder.rglob("*export-*"):
+        if (ours := _UNFINISHED.fullmatch(path.name)) and not path.is_symlink():
+            if not _is_held(path.with_name(f".export-{ours[1] or ours[2]}.lock")):
+                yield path
 
 
 @contextmanager
@@ -113,11 +129,15 @@ def refusals_explained(folder: Path) -> Iterator[None]:
         raise RunFolderError(f"{folder}: {words}") from error
 
 
-def _open_to_others(path: Path) -> None:
-    """The permissions that a new file usually has; a temporary one is for its owner alone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(path, 0o666 & ~mask)
+def _is_held(lock: Path) -> bool:
+    """Whether a process that lives holds a lock; so too where that can't be told."""
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except (Timeout, OSError, RuntimeError):
+        return True
 
 
 def _is_ours(path: Path) -> bool:

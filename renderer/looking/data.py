@@ -28,7 +28,8 @@ class _Table(Generic[Value]):
 
 
 def page_json(page: PageView, words: Mapping[str, Mapping[str, str]], served: Mapping[str, str] | None = None) -> str:
-    """The story as `js/story.js` reads it, which finds pictures and templates on the page itself.
+    """The story as `js/story.js` reads it, which finds keys, seeds, pictures, templates and the prompts
+    that the page shows on the page itself.
 
     `words` by language; `served` are the addresses of `storyboard review`.
     """
@@ -43,7 +44,8 @@ def page_json(page: PageView, words: Mapping[str, Mapping[str, str]], served: Ma
         "served": served,
         "words": words,
         "scenes": [
-            _scene(scene, parts, texts) | {"takes": [_take(take, parts, kinds) for take in scene.takes]}
+            _scene(scene, parts, texts)
+            | {"takes": [_take(take, parts, kinds, main=take is scene.main) for take in scene.takes]}
             for scene in page.scenes
         ],
         "changes": _changes(page, parts),
@@ -88,15 +90,14 @@ def _before(before: Before, parts: _Table[Part]) -> dict[str, Any]:
     return vars(before) | {name: [parts.number(part) for part in text] for name, text in prompts.items()}
 
 
-def _take(take: TakeView, parts: _Table[Part], kinds: _Table[str]) -> dict[str, Any]:
+def _take(take: TakeView, parts: _Table[Part], kinds: _Table[str], *, main: bool) -> dict[str, Any]:
+    """A take without what its figure says: key and seed, and the prompt of the one shown large."""
     ran = take.provenance
     values = {
-        "key": take.key,
-        "seed": take.seed,
         "status": "" if take.status == "painted" else take.status,
-        "prompt": [parts.number(part) for part in take.prompt],
+        "prompt": [] if main else [parts.number(part) for part in take.prompt],
         "negative": [parts.number(part) for part in take.negative],
-        "kind": kinds.number(json.dumps(_kind(take))),
+        "kind": kinds.number(json.dumps(_kind(take))) or None,
         "seconds": ran.seconds if ran else None,
         "at": ran.painted_at if ran else "",
         "reason": take.reason,

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
@@ -85,9 +86,9 @@ class ReviewHandler(BaseHTTPRequestHandler):
         if path == "/" and "token" in asked:
             return self._let_in(asked["token"])
         if path == "/":
-            self.server.guard.check_cookie(self.headers)
+            self._let_through(self.server.guard.check_cookie)
             return self._send(HTTPStatus.OK, self.server.page().encode(), "text/html", policy=PAGE_POLICY)
-        self.server.guard.check_visitor(self.headers)
+        self._let_through(self.server.guard.check_visitor)
         if path == "/review":
             return self._send_json(HTTPStatus.OK, self.server.review().model_dump())
         if path == "/events":
@@ -95,7 +96,7 @@ class ReviewHandler(BaseHTTPRequestHandler):
         return self._send_file(path)
 
     def _post(self) -> None:
-        self.server.guard.check_writer(self.headers)
+        self._let_through(self.server.guard.check_writer)
         if self.path != "/review":
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "Nothing can be written here.")
         content = self._body()
@@ -107,6 +108,11 @@ class ReviewHandler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
         kept = self.server.save(coming)
         self._send_json(HTTPStatus.OK, {"decisions": {key: each.model_dump() for key, each in kept.items()}})
+
+    def _let_through(self, check: Callable[[Message], None]) -> None:
+        """Raises Refused where `check` does; else the connection is one of the reviewer's own."""
+        check(self.headers)
+        self.server.welcome(self.connection)
 
     def _wrong_method(self) -> None:
         raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "Pages are fetched with GET, and decisions sent with POST.")

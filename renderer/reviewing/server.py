@@ -6,10 +6,13 @@ import errno
 import hashlib
 import os
 import shlex
+import socket
 import socketserver
 import sys
 import threading
+from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,6 +25,10 @@ from renderer.reviewing.live import Live, Watcher
 from renderer.sheet import sheet_html
 
 __all__ = ["ReviewServer"]
+
+STRANGERS = 64
+"""Connections that have not shown the cookie. With more, the oldest is closed: whoever opens many and never ends a
+sentence takes neither threads without end nor the reviewer's place."""
 
 Decisions = Mapping[str, Decision]
 
@@ -37,12 +44,17 @@ class ReviewServer(ThreadingHTTPServer):
     # Elsewhere than on POSIX this would let another program listen on the same port.
     allow_reuse_address = os.name == "posix"
 
+    # Connections that wait for their thread: a browser with many tabs opens them all at once.
+    request_queue_size = 128
+
     def __init__(self, story: Path, folder: Path, port: int | None = None, templates: Path | None = None) -> None:
         self.story = story
         self.folder = folder
         self.templates = templates
         self.ended = False
         self._names: dict[str, str] = {}
+        self._strangers: deque[socket.socket] = deque()
+        self._meeting = threading.Lock()
         self.manifest()
         self.live = Live()
         self._saving = threading.Lock()
@@ -66,6 +78,25 @@ class ReviewServer(ThreadingHTTPServer):
         with self._saving:
             self.ended = True
             super().server_close()
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        """Answers a new connection in a thread; the oldest of too many strangers makes room."""
+        with self._meeting:
+            self._strangers.append(request)
+            if len(self._strangers) > STRANGERS:
+                with suppress(OSError):
+                    self._strangers.popleft().shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        """Ends a connection."""
+        self.welcome(request)
+        super().shutdown_request(request)
+
+    def welcome(self, connection: socket.socket) -> None:
+        """This connection has shown the cookie, and stays as long as it likes."""
+        with self._meeting, suppress(ValueError):
+            self._strangers.remove(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Visitors that vanish are nothing to tell of."""

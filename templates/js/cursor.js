@@ -63,7 +63,12 @@ function isHidden(figure) {
 
 function isOnScreen(figure) {
   const box = figure.getBoundingClientRect();
-  return box.bottom > 0 && box.top < innerHeight && box.width > 0;
+  return box.bottom > topOfView() && box.top < innerHeight && box.width > 0;
+}
+
+// Below the toolbar where that stays in view.
+function topOfView() {
+  return Math.max(0, document.querySelector(".toolbar").getBoundingClientRect().bottom);
 }
 
 // After a filter took the take from under it, the cursor goes to the next one; at first, to the first one in view.

@@ -48,20 +48,28 @@ function openNote(key) {
   cancel.addEventListener("click", () => { cancelled = true; closeDialog(dialog); });
   done.addEventListener("click", () => closeDialog(dialog));
   dialog.append(make("p", { class: "about" }, make("bdi", { text: story.takes[key].label })), field, make("footer", {}, cancel, done));
-  openDialog(dialog, () => { if (!cancelled) noteTake(key, field.value); });
+  openDialog(dialog, () => { if (!cancelled) keepNote(key, field); });
   field.focus();
 }
 
 function noteField(key) {
   const field = make("textarea", { rows: 4, maxlength: 20_000, "aria-label": word("note"), "data-word-label": "note", dir: "auto" });
-  field.value = noteOf(key);
+  showNote(key, field);
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing) field.closest("dialog").querySelector(".main")?.click();
   });
   return field;
 }
 
-function noteTake(key, text) {
-  const note = text.trim();
+function showNote(key, field) {
+  field.value = noteOf(key);
+  field.shown = field.value;
+}
+
+// Only what was typed here: another tab may have written another note meanwhile.
+function keepNote(key, field) {
+  if (field.value === field.shown) return;
+  field.shown = field.value;
+  const note = field.value.trim();
   if (note !== noteOf(key) && decide(key, { note })) announce(`${word("note_kept")}: ${story.takes[key].label}`);
 }

@@ -32,7 +32,7 @@ function startFinding() {
 }
 
 function focusSearch() {
-  document.querySelector(".toolbar").classList.add("open");
+  foldTools(false);
   const search = document.getElementById("search");
   search.focus();
   search.select();

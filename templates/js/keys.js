@@ -59,13 +59,13 @@ function isModified(event) {
 }
 
 function isTyping(element) {
-  return element.matches?.("input, textarea, select, [contenteditable]");
+  return element.matches?.("input:not([type=range]), textarea, select, [contenteditable]");
 }
 
 // Buttons and links have Enter and Space for themselves, and texts that scroll have the arrows.
 function belongsToElement(element, key) {
   if (key === "enter" || key === " ") return Boolean(element.closest?.("a, button, summary"));
-  return key.startsWith("arrow") && element.matches?.("p[tabindex], dd[tabindex], .reason[tabindex], h1[tabindex], .side");
+  return key.startsWith("arrow") && element.matches?.("input[type=range], p[tabindex], dd[tabindex], .reason[tabindex], h1[tabindex], .side");
 }
 
 // Escape leaves the search, once it is empty.

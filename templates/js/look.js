@@ -24,7 +24,8 @@ function startLook() {
     const button = event.target.closest("[data-view]");
     if (button) chooseView(button.dataset.view);
   });
-  document.querySelector(".fold").addEventListener("click", unfold);
+  const fold = document.querySelector(".fold");
+  fold.addEventListener("click", () => foldTools(fold.getAttribute("aria-expanded") === "true"));
 }
 
 function chooseLanguage(chosen) {
@@ -96,8 +97,7 @@ function zoomBy(steps) {
 }
 
 // On a phone the tools fold away behind a button.
-function unfold(event) {
-  const open = event.target.getAttribute("aria-expanded") !== "true";
-  event.target.setAttribute("aria-expanded", String(open));
-  document.querySelector(".toolbar").classList.toggle("open", open);
+function foldTools(away) {
+  document.querySelector(".fold").setAttribute("aria-expanded", String(!away));
+  document.querySelector(".toolbar").classList.toggle("open", !away);
 }

@@ -1,6 +1,5 @@
 // The loupe: one take in full size, all others in a strip below, and what is known and decided about it beside.
 
-const AROUND = 40;
 let loupe = null; // what the open loupe stands on: its dialog, takes and elements
 
 function startLoupe() {
@@ -79,7 +78,7 @@ function drawLoupe() {
   loupe.dialog.querySelector(".count").textContent = `${loupe.index + 1} / ${loupe.keys.length}`;
   drawStage(loupe.lens, loupe.stage, take);
   aimJudge(loupe.dialog.querySelector(".judge"), key);
-  loupe.note.value = noteOf(key);
+  showNote(key, loupe.note);
   loupe.side.replaceChildren(...aboutTake(key));
   loupe.side.scrollTop = 0;
   showMarks(key);
@@ -92,7 +91,7 @@ function redrawLoupe(keys) {
   for (const key of keys) drawTile(key);
   for (const key of sceneById.get(story.takes[loupeTake()].scene).takes) drawTile(key);
   showMarks(loupeTake());
-  if (document.activeElement !== loupe.note) loupe.note.value = noteOf(loupeTake());
+  if (loupe.note.value === loupe.note.shown) showNote(loupeTake(), loupe.note);
 }
 
 function showMarks(key) {
@@ -124,55 +123,6 @@ function altOf(take) {
 function preload(key) {
   const picture = key && story.takes[key].picture;
   if (picture) new Image().src = picture;
-}
-
-// Of a long story the strip holds the takes around the current one; it grows as one comes near its ends.
-
-function startStrip() {
-  const from = Math.max(0, loupe.index - AROUND);
-  loupe.tiles.clear();
-  loupe.shown = [from, Math.min(loupe.keys.length, loupe.index + AROUND)];
-  loupe.strip.replaceChildren(...loupe.keys.slice(...loupe.shown).map(makeTile));
-}
-
-function growStrip() {
-  const { strip, keys } = loupe;
-  const [from, to] = loupe.shown;
-  if (strip.scrollLeft < 800 && from > 0) {
-    const start = Math.max(0, from - AROUND);
-    const width = strip.scrollWidth;
-    strip.prepend(...keys.slice(start, from).map(makeTile));
-    strip.scrollLeft += strip.scrollWidth - width;
-    loupe.shown[0] = start;
-  } else if (strip.scrollLeft + strip.clientWidth > strip.scrollWidth - 800 && to < keys.length) {
-    loupe.shown[1] = Math.min(keys.length, to + AROUND);
-    strip.append(...keys.slice(to, loupe.shown[1]).map(makeTile));
-  }
-}
-
-function makeTile(key) {
-  const take = story.takes[key];
-  const inside = take.thumb ? make("img", { src: take.thumb, alt: "", loading: "lazy", decoding: "async" }) : make("span", { class: `blank ${take.status}` });
-  const tile = make("button", { type: "button", class: "tile", "data-key": key, "aria-label": take.label, tabindex: "-1" }, inside);
-  loupe.tiles.set(key, tile);
-  drawTile(key);
-  return tile;
-}
-
-function drawTile(key) {
-  const tile = loupe.tiles.get(key);
-  if (tile) Object.assign(tile.dataset, { flag: flagOf(key), stars: "★".repeat(starsOf(key)) });
-}
-
-function showTile(key) {
-  if (!loupe.tiles.has(key)) startStrip();
-  const before = loupe.strip.querySelector("[aria-current]");
-  before?.removeAttribute("aria-current");
-  if (before) before.tabIndex = -1;
-  const tile = loupe.tiles.get(key);
-  tile.setAttribute("aria-current", "true");
-  tile.tabIndex = 0;
-  loupe.strip.scrollLeft = tile.offsetLeft - (loupe.strip.clientWidth - tile.clientWidth) / 2;
 }
 
 // What stands beside the picture: the shot's notes as the page has them, the prompts by origin, the settings.
@@ -210,7 +160,7 @@ function makeDeciding(key) {
 }
 
 function keepLoupeNote() {
-  noteTake(loupeTake(), loupe.note.value);
+  keepNote(loupeTake(), loupe.note);
 }
 
 function focusLoupeNote() {

@@ -12,7 +12,7 @@ function startReview() {
   for (const key of figuresByKey.keys()) drawTake(key);
   for (const scene of story.scenes) if (scene.changed.length) drawScene(scene);
   subscribe(showChanges);
-  document.addEventListener("language:changed", () => figuresByKey.forEach((figures, key) => { if (story.decisions[key]) drawTake(key); }));
+  document.addEventListener("language:changed", () => figuresByKey.forEach((figures, key) => { if (story.decisions[key] || figures.includes(cursor)) drawTake(key); }));
   document.addEventListener("click", judgeByButton);
   const offer = (event) => offerButtons(event.target.closest?.("figure.take"));
   document.addEventListener("pointerover", offer);

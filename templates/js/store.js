@@ -1,16 +1,15 @@
 // Decisions: which takes are picked, rejected, starred and noted. They live here, in the browser, and in review.json.
 // One entry per take, by its key: {scene, seed, flag, stars, note, at}. Whenever two entries of a take meet, the later wins.
+// An entry's `scene` is what the scene was called then: where the story still has the take, it belongs to that one's scene.
 
 const STEPS = 500;
 
-const shelf = `storyboard:${story.story}:${story.served ? "served" : location.pathname}:`;
 const onDisk = new Map(); // by key: when the entry that review.json is known to hold was made
 const picksOf = new Map(); // by scene: the keys of its picks; more than one only until they are settled
 const sceneById = new Map(story.scenes.map((scene) => [scene.id, scene]));
 const repaintedSince = new Set(); // scene and seed of decisions about pictures that the story no longer has
 const listeners = [];
 let steps = [];
-let storageWorks = true;
 
 function startStore() {
   const told = story.decisions ?? {};
@@ -73,8 +72,19 @@ function decide(key, changes) {
   const next = { scene, seed, flag: flagOf(key), stars: starsOf(key), note: noteOf(key), ...changes };
   if (now && !now.undone && isSame(now, next)) return false;
   const former = next.flag === "pick" ? picksBeside(key, scene) : [];
-  takeStep([[key, next], ...former.map((other) => [other, { ...entryOf(other), flag: "none" }])]);
+  const misfiled = next.flag === "pick" ? misfiledPicks(scene) : [];
+  takeStep([[key, next], ...former.map((other) => [other, { ...entryOf(other), flag: "none" }]), ...misfiled]);
   return true;
+}
+
+function homeOf(key, entry) {
+  return story.takes[key]?.scene ?? entry.scene;
+}
+
+// Picks that were made when their scene was called as this one is now: filed anew, or the disk would take them for its.
+function misfiledPicks(scene) {
+  const filed = ([key, entry]) => entry.flag === "pick" && entry.scene === scene && homeOf(key, entry) !== scene;
+  return Object.entries(story.decisions).filter(filed).map(([key, entry]) => [key, { ...entry, scene: homeOf(key, entry) }]);
 }
 
 function picksBeside(key, scene) {
@@ -140,7 +150,7 @@ function mergeEntries(entries, fromDisk = false) {
     put(key, entry);
     changed.push(key);
   }
-  changed.push(...settlePicks(new Set(changed.map((key) => story.decisions[key].scene))));
+  changed.push(...settlePicks(new Set(changed.map((key) => homeOf(key, story.decisions[key])))));
   if (changed.length) tell(changed, false);
   return changed;
 }
@@ -150,7 +160,7 @@ function importEntries(entries) {
   const later = entries.filter(([key, entry]) => !story.decisions[key] || isLater(entry, story.decisions[key]));
   const before = new Map(later.map(([key]) => [key, story.decisions[key] ?? null]));
   for (const [key, entry] of later) put(key, entry);
-  settlePicks(new Set(later.map(([, entry]) => entry.scene)));
+  settlePicks(new Set(later.map(([key, entry]) => homeOf(key, entry))));
   for (const key of before.keys()) shelve(key);
   if (later.length) steps = [...steps, [...before].map(([key, entry]) => [key, entry, story.decisions[key]])].slice(-STEPS);
   tell([...before.keys()], true);
@@ -182,35 +192,15 @@ function hearOtherTab(event) {
   tell([key], false);
 }
 
-// The shelves.
-
 function put(key, entry) {
   const before = story.decisions[key];
-  if (before?.flag === "pick") picksOf.get(before.scene)?.delete(key);
+  if (before?.flag === "pick") picksOf.get(homeOf(key, before))?.delete(key);
   if (entry === null) delete story.decisions[key];
   else story.decisions[key] = entry;
   if (entry?.flag !== "pick") return;
-  if (!picksOf.has(entry.scene)) picksOf.set(entry.scene, new Set());
-  picksOf.get(entry.scene).add(key);
-}
-
-function shelve(key) {
-  try {
-    if (story.decisions[key]) localStorage.setItem(shelf + key, JSON.stringify(story.decisions[key]));
-    else localStorage.removeItem(shelf + key);
-  } catch {
-    storageWorks = false;
-  }
-}
-
-function storedEntries() {
-  try {
-    const names = Object.keys(localStorage).filter((name) => name.startsWith(shelf));
-    return soundEntries(Object.fromEntries(names.map((name) => [name.slice(shelf.length), parsed(localStorage.getItem(name))])));
-  } catch {
-    storageWorks = false;
-    return [];
-  }
+  const scene = homeOf(key, entry);
+  if (!picksOf.has(scene)) picksOf.set(scene, new Set());
+  picksOf.get(scene).add(key);
 }
 
 function tell(keys, here) {

@@ -11,10 +11,17 @@ function readStory(told) {
   const scenes = told.scenes.map((scene, index) => ({ before: null, changed: [], number: numbered(index), ...scene }));
   const takes = {};
   for (const scene of scenes) {
-    for (const take of scene.takes) takes[take.key] = readTake(take, scene, told.kinds[take.kind], spell);
-    scene.takes = scene.takes.map((take) => take.key);
+    const article = document.getElementById(`scene-${scene.number}`);
+    const figures = [...article.querySelectorAll("figure.take")];
+    const shown = figures[scene.main ?? 0];
+    scene.takes = scene.takes.map((take, index) => {
+      const figure = figures[index];
+      const prompt = figure === shown ? promptOn(article) : spell(take.prompt);
+      const key = figure.dataset.take;
+      takes[key] = { ...readTake(take, scene, told.kinds[take.kind ?? 0], spell), ...readFigure(figure, scene), prompt };
+      return key;
+    });
   }
-  for (const figure of allTakes()) Object.assign(takes[figure.dataset.take] ?? {}, pictureIn(figure));
   for (const scene of scenes) {
     scene.pick = scene.takes[scene.pick] ?? null;
     scene.main = scene.takes[scene.main ?? 0];
@@ -31,15 +38,22 @@ function readStory(told) {
 function readTake(take, scene, kind, spell) {
   return {
     status: "painted", reason: "", seconds: null, ...kind, ...take,
-    scene: scene.id, number: scene.number, label: `${scene.number} ${scene.id} · ${take.seed}`,
-    prompt: spell(take.prompt), negative: spell(take.negative), paintedAt: take.at ?? "",
+    scene: scene.id, number: scene.number, negative: spell(take.negative), paintedAt: take.at ?? "",
   };
 }
 
-// Where a picture lies stands on the page already, and stays true where someone packs the page with its pictures.
-function pictureIn(figure) {
+// What stands on the page already is read there; addresses stay true where someone packs the page with its pictures.
+
+function readFigure(figure, scene) {
+  const seed = Number(figure.dataset.seed);
   const picture = figure.querySelector("a.frame")?.getAttribute("href") ?? "";
-  return { picture, thumb: figure.querySelector(".frame > img")?.getAttribute("src") ?? "" };
+  const thumb = figure.querySelector(".frame > img")?.getAttribute("src") ?? "";
+  return { key: figure.dataset.take, seed, label: `${scene.number} ${scene.id} · ${seed}`, picture, thumb };
+}
+
+function promptOn(article) {
+  const bdi = article.querySelector(".words > .prompt:not(.written) bdi");
+  return [...bdi.childNodes].map((node) => [node.textContent, node.className || "scene", node.title ?? ""]);
 }
 
 function word(name) {
