@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from renderer.exporting.target import abandoned
+from renderer.exporting.target import abandoned, is_of_export
 from renderer.files import explained
 from renderer.history import earlier_sheet
 from renderer.inventory import KEY_DIGITS
@@ -39,7 +39,7 @@ def find_leftovers(run: Run) -> Leftovers:
     superseded = {key: Path(picture.file) for key, picture in run.pictures.items() if key not in wanted}
     short = {key[:KEY_DIGITS] for key in wanted}
     thumbs = [path for path in (run.folder / "thumbs").glob("*.webp") if path.stem not in short]
-    parts = [path for path in run.folder.rglob(".*.part") if path.is_file() and not _of_an_export(path)]
+    parts = [path for path in run.folder.rglob(".*.part") if path.is_file() and not is_of_export(path)]
     files = [*superseded.values(), *(path.relative_to(run.folder) for path in (*thumbs, *parts))]
     there = [path for path in files if (run.folder / path).is_file()]
     there += [path.relative_to(run.folder) for path in abandoned(run.folder)]
@@ -59,10 +59,6 @@ def remove(run: Run, leftovers: Leftovers) -> None:
                 shutil.rmtree(run.folder / path, ignore_errors=True)
             else:
                 (run.folder / path).unlink(missing_ok=True)
-
-
-def _of_an_export(path: Path) -> bool:
-    return path.name.startswith(".export-") or any(part.startswith("export-in-progress-") for part in path.parts)
 
 
 def _size(path: Path) -> int:

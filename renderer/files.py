@@ -42,18 +42,24 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_FULL = "the disk is full. What was painted so far is safe; free some space and render again to go on."
+
+
 @contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """Turns the machine's refusals (full disk, no permission) while writing into `folder` into RunFolderError."""
+def explained(folder: Path, full: str = _FULL, elsewhere: str = "render elsewhere with --out DIR") -> Iterator[None]:
+    """Turns the machine's refusals (full disk, no permission) while writing into `folder` into RunFolderError.
+
+    `full` is what is said of a full disk, `elsewhere` what else one can do about other refusals.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            words = "the disk is full. What was painted so far is safe; free some space and render again to go on."
+            words = full
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            words = "it can't be written to. Mend its permissions, or render elsewhere with --out DIR."
+            words = f"it can't be written to. Mend its permissions, or {elsewhere}."
         else:
-            words = f"{error.strerror or error}. Mend that, or render elsewhere with --out DIR."
+            words = f"{error.strerror or error}. Mend that, or {elsewhere}."
         raise RunFolderError(f"{folder}: {words}") from error
 
 

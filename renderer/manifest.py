@@ -115,6 +115,10 @@ class Manifest(_Record):
         painted = [take for take in scene.takes if take.key in self.pictures]
         return next((take for take in painted if take.key == scene.pick), painted[0] if painted else None)
 
+    def main_take(self, scene: SceneEntry) -> TakeEntry:
+        """The take that stands for a scene, painted or not: the one that is shown, else its pick, else its first."""
+        return self.shown(scene) or next((take for take in scene.takes if take.key == scene.pick), scene.takes[0])
+
 
 def stamp(folder: Path) -> tuple[tuple[int, int], ...]:
     """Times and sizes of a run folder's record: another value says that another process has written to it since."""

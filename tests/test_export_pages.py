@@ -76,17 +76,6 @@ def test_a_scene_without_a_picture_is_shown_as_such(tmp_path):
     assert "failed" in select(page, "#scene-02 .frame")[0].get("class")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 def hostile(tmp_path: Path) -> Path:
     fields = "".join(f'    {name}: "{HOSTILE.replace(chr(34), chr(92) + chr(34))}"\n' for name in ("note", "dialogue"))
     title = HOSTILE.replace('"', '\\"')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from contextlib import suppress
 
@@ -17,20 +16,8 @@ from tests.stories import render_fake, write_story
 from tests.test_review_server import serving
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium")
 HOSTILE = "</textarea></script><script>hacked=1</script><img src=x onerror=hacked=1>\"' \u202eevil"
 PATIENCE = 30
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

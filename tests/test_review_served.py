@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import threading
 
 import pytest
@@ -14,7 +13,6 @@ from tests.test_review_server import keys, on_disk, serving, wait_for
 from tests.test_sheet_browser import until
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium")
 
 PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 200))))"
 
@@ -41,17 +39,6 @@ ATTACK = """async (origin) => {
   });
   return tries;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +18,6 @@ from tests.manifests import make_entry, make_manifest, make_scene, paint_all, so
 from tests.test_sheet import HOSTILE, MEI, thousand_takes
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium")
 SLOWNESS = 3 if os.getloadavg()[0] > 2 * (os.cpu_count() or 1) else 1
 """A machine with more to do than it can is given more time."""
 
@@ -80,17 +78,6 @@ def shown(page, what="article.scene"):
     """Ids of scenes, or keys of takes, that are not hidden, as they stand."""
     name = "querySelector('h2 bdi').textContent" if what.startswith("article") else "dataset.take"
     return page.evaluate(f"[...document.querySelectorAll('{what}:not([hidden])')].map(e => e.{name})")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

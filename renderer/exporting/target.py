@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from renderer.errors import RunFolderError, StoryboardError
-from renderer.files import file_sha256, write_atomically
+from renderer.errors import StoryboardError
+from renderer.files import explained, file_sha256, write_atomically
 
 EXPORTS = "exports"
 RECORD = ".written.json"
 """What we wrote into `exports/`: name → hashes. Any other file in it is the author's."""
 
-_UNFINISHED = re.compile(r"\.export-(\w+)\.(?:part|lock)|export-in-progress-(\w+)")
+_DRAFT, _WORKPLACE = ".export-", "export-in-progress-"
+_UNFINISHED = re.compile(rf"{re.escape(_DRAFT)}(\w+)\.(?:part|lock)|{_WORKPLACE}(\w+)")
 
 NAME_BYTES = 150
 """The longest name without its ending; file systems allow 255 bytes, and a hanzi takes three."""
@@ -75,7 +75,7 @@ def drafted(target: Target) -> Iterator[Path]:
         if target.kept:
             folder.mkdir(parents=True, exist_ok=True)
         name = secrets.token_hex(4)
-        draft, lock = folder / f".export-{name}.part", folder / f".export-{name}.lock"
+        draft, lock = folder / f"{_DRAFT}{name}.part", folder / f"{_DRAFT}{name}.lock"
         try:
             with FileLock(lock):  # which tells `abandoned` that we are alive
                 try:
@@ -98,7 +98,7 @@ def workplace(beside: Path) -> Iterator[Path]:
 
     Not hidden and not in the system's temporary folder: browsers in a sandbox of their own (snap) see neither.
     """
-    folder = beside.parent / f"export-in-progress-{beside.stem.rpartition('-')[2]}"
+    folder = beside.parent / f"{_WORKPLACE}{beside.stem.rpartition('-')[2]}"
     folder.mkdir(mode=0o700)
     try:
         yield folder
@@ -106,27 +106,23 @@ def workplace(beside: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def is_of_export(path: Path) -> bool:
+    """Whether an export, running or killed, made that file: `abandoned` tells which."""
+    return path.name.startswith(_DRAFT) or any(part.startswith(_WORKPLACE) for part in path.parts)
+
+
 def abandoned(folder: Path) -> Iterator[Path]:
     """What exports that were killed left in a folder and below it: drafts, their locks, and workplaces."""
     for path in folder.rglob("*export-*"):
         if (ours := _UNFINISHED.fullmatch(path.name)) and not path.is_symlink():
-            if not _is_held(path.with_name(f".export-{ours[1] or ours[2]}.lock")):
+            if not _is_held(path.with_name(f"{_DRAFT}{ours[1] or ours[2]}.lock")):
                 yield path
 
 
-@contextmanager
-def refusals_explained(folder: Path) -> Iterator[None]:
+def refusals_explained(folder: Path) -> AbstractContextManager[None]:
     """Turns the machine's refusals while exporting into `folder` into RunFolderError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            words = "the disk is full; nothing was exported. Free some space, or export elsewhere with --out-file."
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            words = "it can't be written to. Mend its permissions, or export elsewhere with --out-file."
-        else:
-            words = f"{error.strerror or error}. Mend that, or export elsewhere with --out-file."
-        raise RunFolderError(f"{folder}: {words}") from error
+    elsewhere = "export elsewhere with --out-file"
+    return explained(folder, f"the disk is full; nothing was exported. Free some space, or {elsewhere}.", elsewhere)
 
 
 def _is_held(lock: Path) -> bool:

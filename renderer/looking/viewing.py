@@ -65,7 +65,7 @@ def _decisions(folder: Path) -> dict[str, Any]:
 def _view_scene(manifest: Manifest, index: int, folder: Path, start: float | None, changes: Changes) -> SceneView:
     scene = manifest.scenes[index]
     takes = tuple(_view_take(manifest, scene, take, folder) for take in scene.takes)
-    shown = manifest.shown(scene) or next((take for take in scene.takes if take.key == scene.pick), scene.takes[0])
+    shown = manifest.main_take(scene)
     main = next(view for view, take in zip(takes, scene.takes, strict=True) if take is shown)
     change = changes.of(scene.id)
     reasons, before = (change.reasons, change.before) if change else ((), None)
