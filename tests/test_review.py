@@ -52,8 +52,9 @@ def test_a_picture_is_not_a_review(tmp_path):
 
 
 def test_a_missing_review_is_named(tmp_path):
-    with pytest.raises(ReviewError, match=r"gone\.json: the review can't be read: No such file"):
+    with pytest.raises(ReviewError, match=r"gone\.json: the review can't be read: No such file") as stop:
         read_review(tmp_path / "gone.json")
+    assert "storyboard review STORY.yaml" in str(stop.value)
 
 
 def test_a_newer_format_asks_for_an_update(tmp_path):

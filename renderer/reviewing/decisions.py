@@ -93,7 +93,8 @@ def read_review(path: Path) -> Review:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ReviewError(f"{path}: the review can't be read: {reason}.") from error
+        todo = f" {_NO_REVIEW_YET}" if isinstance(error, FileNotFoundError) else ""
+        raise ReviewError(f"{path}: the review can't be read: {reason}.{todo}") from error
     if len(data) > MAX_BYTES:
         raise ReviewError(f"{path}: the file is larger than {MAX_BYTES // 2**20} MB; no review is.")
     return _review_of(path, data)
@@ -179,6 +180,7 @@ def _review_of(path: Path, data: bytes) -> Review:
     return review.model_copy(update={"decisions": one_pick_each(review.decisions)})
 
 
+_NO_REVIEW_YET = "Make one with `storyboard review STORY.yaml`, or on the sheet with the button Download."
 _NOT_A_REVIEW = "this is not a review. A review is the review.json that the sheet saves or downloads."
 
 
