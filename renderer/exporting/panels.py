@@ -96,7 +96,7 @@ def find_panels(manifest: Manifest, plan: Plan, all_takes: bool) -> Iterator[Pan
     """The panels of a story, a scene's pick (else its first take) before its other takes."""
     lost = plan.inventory.missing | plan.inventory.damaged
     for index, scene in enumerate(manifest.scenes):
-        main = manifest.shown(scene) or next((t for t in scene.takes if t.key == scene.pick), scene.takes[0])
+        main = manifest.main_take(scene)
         others = [take for take in scene.takes if take is not main] if all_takes else []
         for take in (main, *others):
             record = manifest.pictures.get(take.key)
