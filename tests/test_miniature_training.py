@@ -26,6 +26,7 @@ from renderer.miniature.training.autoencoder import (  # noqa: E402
     subject_masks,
     vae_course,
     vae_recipe,
+    wash_out,
 )
 from renderer.miniature.training.course import Course, Draw, Recipe, learning_rate  # noqa: E402
 from renderer.miniature.training.denoiser import (  # noqa: E402
@@ -374,6 +375,19 @@ def test_half_of_the_told_sizes_are_true():
 
 
 # The autoencoder.
+
+
+def test_one_picture_in_five_is_washed_out_towards_a_pale_grey() -> None:
+    x = torch.tensor([0.9, -0.6, -0.2]).view(1, 3, 1, 1).expand(2000, 3, 2, 2)
+    seen = wash_out(x, torch.Generator().manual_seed(0))
+    changed = (seen != x).flatten(1).any(dim=1)
+    assert 0.16 < changed.float().mean() < 0.24
+    washed = seen[changed]
+    assert washed.abs().max() <= 1
+    spread = washed.amax(dim=1) - washed.amin(dim=1)
+    assert (spread <= 1.5 + 1e-6).all() and spread.min() < 0.1  # never more colour, and at times hardly any
+    luma = torch.tensor([0.2126, 0.7152, 0.0722]).view(3, 1, 1)
+    assert ((washed * luma).sum(dim=1) >= (x[0] * luma).sum(dim=0).max() - 1e-6).all()  # never darker
 
 
 def test_psnr_is_of_bytes_there_and_back():

@@ -32,6 +32,8 @@ _WEIGHTS = (1.0, 3.0, 4.0)
 
 With faces alone counted more, clothes and what hands do were the first to be lost.
 """
+_WASHED_SHARE, _PALEST = 0.2, 0.6
+_LUMA = (0.2126, 0.7152, 0.0722)
 _EDGE_WEIGHT = 0.5
 _KL_WEIGHT = 1e-4
 
@@ -52,7 +54,8 @@ def vae_course(pictures: Mapping[Frame, DrawnPictures], size: int, recipe: Recip
 
     def loss_of(draw: Draw) -> torch.Tensor:
         drawn, chosen = shelf.choose(draw)
-        return vae_loss(vae, to_tensor(drawn.pixels[chosen]), drawn.subjects[chosen], draw.generator)
+        x = wash_out(to_tensor(drawn.pixels[chosen]), draw.generator)
+        return vae_loss(vae, x, drawn.subjects[chosen], draw.generator)
 
     return Course(vae, loss_of, recipe, team)
 
@@ -73,6 +76,19 @@ def read_pictures(pictures: PictureSet, device: torch.device) -> DrawnPictures:
 def to_tensor(pictures: torch.Tensor) -> torch.Tensor:
     """[N, 3, H, W] in -1 … 1 from bytes [N, H, W, 3]."""
     return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def wash_out(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The same pictures [N, 3, H, W], but one in five with its colours faded and paled by chance.
+
+    So the autoencoder carries colours that the book's own styles don't have, a pencil's greys above all: a LoRA teaches
+    the UNet a style, but nobody trains the autoencoder again.
+    """
+    device = x.device
+    washed, colour, paleness = torch.rand((3, len(x), 1, 1, 1), generator=generator, device=device)
+    grey = (x * torch.tensor(_LUMA, device=device).view(3, 1, 1)).sum(dim=1, keepdim=True)
+    faded = torch.lerp(torch.lerp(grey, x, colour), torch.ones_like(x), _PALEST * paleness)
+    return torch.where(washed < _WASHED_SHARE, faded, x)
 
 
 def subject_masks(pictures: Sequence[Picture], cells: tuple[int, int]) -> Bytes:
