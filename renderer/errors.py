@@ -4,9 +4,13 @@
     ├── AuthoringError          a file that a person wrote: every problem in it, each with its place
     ├── ModelError              weights that are missing, incomplete or of another kind
     ├── LoraError               a LoRA file that is missing, damaged, foreign, or would run code
+    ├── EmbeddingError          the same of an embedding's file
+    ├── HypernetworkError       the same of a hypernetwork's file
     ├── RunFolderError          a run folder that is busy, unwritable, full, or made by a newer version
     ├── PictureError            a picture file that does not carry what was asked of it
-    └── ReviewError             a review that is damaged, of another kind or story, or can't be kept or applied
+    ├── ReviewError             a review that is damaged, of another kind or story, or can't be kept or applied
+    ├── DataError               a data set to train on that is missing, unfetchable, empty or wholly filtered away
+    └── TrainingError           a training that can't start, go on or be resumed
 
 Everything else that is raised is a fault of ours and keeps its traceback.
 """
@@ -31,6 +35,14 @@ class LoraError(StoryboardError):
     """A LoRA file is missing, damaged, of a foreign kind, or would run code when read."""
 
 
+class EmbeddingError(StoryboardError):
+    """An embedding's file is missing, damaged, of a foreign kind, or would run code when read."""
+
+
+class HypernetworkError(StoryboardError):
+    """A hypernetwork's file is missing, damaged, of a foreign kind, or would run code when read."""
+
+
 class RunFolderError(StoryboardError):
     """The run folder can't be used: another process has it, it is unwritable or full, or a newer version made it."""
 
@@ -41,6 +53,14 @@ class PictureError(StoryboardError):
 
 class ReviewError(StoryboardError):
     """A review is damaged, of another kind, story or version, or it can't be kept or applied."""
+
+
+class DataError(StoryboardError):
+    """The data set to train on is missing, can't be fetched or kept, is empty, or is wholly filtered away."""
+
+
+class TrainingError(StoryboardError):
+    """The training can't start, go on, or be resumed."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,9 +90,12 @@ class AuthoringError(StoryboardError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`Did you mean "sofa"?` when a known word is close to this one, else the known words (at most twelve), else ''."""
     words = sorted(set(known))
-    folded = {candidate.casefold(): candidate for candidate in words}
-    close = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    if close:
-        return f'Did you mean "{folded[close[0]]}"?'
     shown = ", ".join(words[:12]) + (", …" if len(words) > 12 else "")
-    return f"Known: {shown}." if words else ""
+    return closest(word, words) or (f"Known: {shown}." if words else "")
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """`Did you mean "sofa"?` when a known word is close to this one, else ''."""
+    folded = {candidate.casefold(): candidate for candidate in sorted(set(known))}
+    close = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return f'Did you mean "{folded[close[0]]}"?' if close else ""

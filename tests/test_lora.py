@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from renderer.errors import LoraError
-from renderer.kolors.lora import MergedUNet, read_lora
+from renderer.kolors.lora import MergedUNet
 from renderer.kolors.lora_file import check_fit, inspect_lora, unet_shapes
+from renderer.kolors.lora_layers import read_lora
 from renderer.kolors.lora_names import places, spellings
 from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.weights import build_unet, load_denoiser

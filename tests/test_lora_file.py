@@ -188,3 +188,15 @@ def test_a_training_checkpoint_is_no_lora(tmp_path):
     torch.save({"state_dict": GOOD, "epoch": 3}, tmp_path / "x.ckpt")
     with pytest.raises(LoraError, match="more than tensors"):
         inspect_lora(tmp_path / "x.ckpt")
+
+
+def test_an_alpha_is_one_number(tmp_path):
+    first, second = GOOD
+    name = first.replace("lora_A.weight", "alpha")
+    for size, is_good in (((), True), ((1,), True), ((4,), False)):
+        save_file({first: GOOD[first], second: GOOD[second], name: torch.ones(size)}, tmp_path / "x.safetensors")
+        if is_good:
+            assert inspect_lora(tmp_path / "x.safetensors").ranks == (4,)
+        else:
+            with pytest.raises(LoraError, match=r"alpha of .* is not one number"):
+                inspect_lora(tmp_path / "x.safetensors")

@@ -1,4 +1,8 @@
-"""Where a LoRA comes from, as its file's header or the card beside it (`NAME.json`) tells. Needs no torch."""
+"""Where a LoRA comes from, as its file's header or the card beside it (`NAME.json`) tells. Needs no torch.
+
+A card is a JSON object of facts by name; its `sha256` is that of the file it is about, and `header` holds what a file
+of a kind that has no header would say there.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from renderer.files import write_atomically
 from renderer.kolors.header import DamagedFile, read_header
 from renderer.manifest import LoraLineage
 
@@ -22,6 +27,8 @@ _NAMES = {
     "step": ("step", "steps", "ss_steps"),
     "base_model": ("base_model", "ss_base_model_version", "modelspec.architecture"),
     "trigger_words": ("trigger_words", "triggers", "modelspec.trigger_phrase"),
+    "class_prompt": ("class_prompt",),
+    "prior_weight": ("prior_weight",),
 }
 """What a card or a header calls each fact, best first; those with a prefix are kohya's and the model spec's."""
 
@@ -34,9 +41,38 @@ def lineage_of(path: Path, sha256: str) -> LoraLineage:
     return _lineage(path, sha256, _changed(path.with_suffix(".json")))
 
 
+def read_card(path: Path, sha256: str) -> Mapping[str, Any]:
+    """The facts on the card beside a file of that content; {} where there is none, or another file's."""
+    with suppress(OSError, ValueError, RecursionError):
+        file = path.with_suffix(".json")
+        if file.stat().st_size <= CARD_BYTES:
+            card = json.loads(file.read_bytes())
+            if isinstance(card, dict) and card.get("sha256", sha256) == sha256:
+                return card
+    return {}
+
+
+def write_card(path: Path, card: Mapping[str, Any]) -> Path:
+    """Writes a card beside the file that it is about, whole or not at all; the card's path. Raises OSError."""
+    file = path.with_suffix(".json")
+    write_atomically(file, (json.dumps(card, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
+    return file
+
+
+def read_metadata(path: Path, card: Mapping[str, Any]) -> dict[str, str]:
+    """What a file's header says, or what its card says in a header's place; {} where neither does."""
+    if path.suffix == ".safetensors":
+        with suppress(OSError, DamagedFile):
+            return read_header(path).metadata
+        return {}
+    stated = card.get("header")
+    return {str(name): str(value) for name, value in stated.items()} if isinstance(stated, Mapping) else {}
+
+
 @lru_cache(maxsize=256)
 def _lineage(path: Path, sha256: str, card_changed: int) -> LoraLineage:
-    card, header = _card(path.with_suffix(".json"), sha256), _header(path)
+    card = read_card(path, sha256)
+    header = read_metadata(path, card)
     found = {fact: next(_values(names, card, header), "") for fact, names in _NAMES.items()}
     return LoraLineage(**found)
 
@@ -54,22 +90,6 @@ def _text(value: object) -> str:
         return ", ".join(filter(None, map(_text, value[:LENGTH])))[:LENGTH]
     is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
     return " ".join(str(value).split())[:LENGTH] if is_plain else ""
-
-
-def _card(path: Path, sha256: str) -> Mapping[str, Any]:
-    with suppress(OSError, ValueError, RecursionError):
-        if path.stat().st_size <= CARD_BYTES:
-            card = json.loads(path.read_bytes())
-            if isinstance(card, dict) and card.get("sha256", sha256) == sha256:
-                return card
-    return {}
-
-
-def _header(path: Path) -> Mapping[str, Any]:
-    if path.suffix == ".safetensors":
-        with suppress(OSError, DamagedFile):
-            return read_header(path).metadata
-    return {}
 
 
 def _changed(path: Path) -> int:

@@ -13,7 +13,9 @@ from renderer.errors import LoraError, ModelError
 from renderer.files import file_sha256
 from renderer.kolors.card import mending
 from renderer.kolors.header import DamagedFile, read_header
+from renderer.kolors.kinds import misplaced
 from renderer.kolors.layout import weight_files
+from renderer.kolors.lora_foreign import foreign
 from renderer.kolors.lora_names import Format, parse_key, spellings
 from renderer.kolors.lora_pickle import pickled_shapes
 
@@ -24,14 +26,23 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class LoraLayer:
-    """One layer's low-rank pair: `down` [rank, inputs, …] and `up` [outputs, rank, …]."""
+    """One layer's low-rank pair: `down` [rank, inputs, …] and `up` [outputs, rank, …].
+
+    A DoRA's `magnitude` is [outputs], or [outputs, 1, …], or [1, inputs, …] in an early form of LyCORIS.
+    """
 
     down: Shape
     up: Shape
+    magnitude: Shape | None = None
 
     @property
     def rank(self) -> int:
         return self.down[0]
+
+    @property
+    def of_columns(self) -> bool:
+        """Whether the magnitude holds the lengths of the weight's columns, not of its rows."""
+        return self.magnitude is not None and self.magnitude[:1] == (1,) and self.up[0] != 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,11 @@ class LoraHeader:
     def ranks(self) -> tuple[int, ...]:
         """The distinct ranks, smallest first."""
         return tuple(sorted({layer.rank for layer in self.layers.values()}))
+
+    @property
+    def dora(self) -> bool:
+        """Whether any layer brings its weight's rows to lengths of its own (DoRA)."""
+        return any(layer.magnitude is not None for layer in self.layers.values())
 
 
 def find_lora(name: str, folders: Sequence[Path]) -> Path | None:
@@ -124,17 +140,20 @@ def _is_layer(name: str, shape: Shape) -> bool:
 def _header(path: Path, shapes: dict[str, Shape], metadata: dict[str, str]) -> LoraHeader:
     keys = {name: parse_key(name) for name in shapes}
     unknown = [name for name, key in keys.items() if key is None]
-    foreign = _foreign(list(shapes), unknown)
-    if foreign:
-        raise LoraError(f"{path}: {foreign}")
+    why = misplaced(shapes, "LoRA") or foreign(list(shapes), unknown)
+    if why:
+        raise LoraError(f"{path}: {why}")
     parts: dict[str, dict[str, Shape]] = {}
     formats: Counter[Format] = Counter()
     for name, key in keys.items():
         assert key is not None
-        parts.setdefault(key.layer, {})[key.part] = shapes[name]
-        formats[key.format] += key.part != "alpha"
+        # peft writes a convolution's as [1, outputs, 1, 1].
+        is_flat = key.part == "magnitude" and key.format == "peft"
+        parts.setdefault(key.layer, {})[key.part] = (math.prod(shapes[name]),) if is_flat else shapes[name]
+        formats[key.format] += key.part in ("down", "up")
     if not formats.total():
-        raise LoraError(f"{path}: not a LoRA: there are no LoRA weights in it")
+        others = "only DoRA magnitudes and scales" if parts else "no LoRA weights"
+        raise LoraError(f"{path}: not a LoRA: there are {others} in it")
     layers = {layer: _layer(path, layer, found) for layer, found in parts.items()}
     return LoraHeader(path, formats.most_common(1)[0][0], layers, metadata)
 
@@ -143,38 +162,11 @@ def _layer(path: Path, layer: str, found: dict[str, Shape]) -> LoraLayer:
     if "down" not in found or "up" not in found:
         raise LoraError(f"{path}: damaged: of {layer} only one half is there")
     down, up = found["down"], found["up"]
+    if math.prod(found.get("alpha", ())) != 1:
+        raise LoraError(f"{path}: damaged: the alpha of {layer} is not one number")
     if len(down) < 2 or len(up) < 2 or down[0] != up[1] or math.prod(up[2:]) != 1:
         raise LoraError(f"{path}: damaged: the halves of {layer} don't belong together ({down} and {up})")
-    return LoraLayer(down, up)
-
-
-_FOREIGN = (
-    (("dora_scale",), "DoRA weights, which are not supported"),
-    (
-        (".hada_", ".lokr_", ".oft_", ".diff.", ".diff_b", ".w_norm", ".b_norm"),
-        "LyCORIS weights other than LoRA, not supported",
-    ),
-    (
-        ("lora_te", "text_encoder."),
-        "made for another architecture: it changes a CLIP text encoder; Kolors has ChatGLM3",
-    ),
-    (
-        ("lora_transformer_", "double_blocks", "transformer."),
-        "made for another architecture: for a diffusion transformer",
-    ),
-)
-
-
-def _foreign(names: list[str], unknown: list[str]) -> str:
-    """Why a file with these tensors, of which some are of no known spelling, is no LoRA for a UNet; '' when it is."""
-    for marks, words in _FOREIGN:
-        if any(mark in f"{name}." for name in names for mark in marks):
-            return words
-    if not unknown:
-        return ""
-    if len(unknown) == len(names):
-        return f"not a LoRA: it holds {len(names)} plain tensors, as a full checkpoint does ({names[0]}, …)"
-    return f"not a LoRA that can be used here: {len(unknown)} of its tensors are unknown ({unknown[0]}, …)"
+    return LoraLayer(down, up, found.get("magnitude"))
 
 
 def _misfits(header: LoraHeader, shapes: dict[str, Shape]) -> Iterator[str]:
@@ -186,6 +178,8 @@ def _misfits(header: LoraHeader, shapes: dict[str, Shape]) -> Iterator[str]:
         elif (layer.up[0], math.prod(layer.down[1:])) != (shapes[target][0], math.prod(shapes[target][1:])):
             own = (layer.up[0], *layer.down[1:])
             yield f"{name}: {_sides(own)} in the LoRA, {_sides(shapes[target])} in the model"
+        elif layer.magnitude is not None and math.prod(layer.magnitude) != shapes[target][layer.of_columns]:
+            yield f"{name}: a DoRA magnitude of {_sides(layer.magnitude)} for {_sides(shapes[target])} in the model"
 
 
 def _sides(shape: Shape) -> str:

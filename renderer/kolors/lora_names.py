@@ -10,13 +10,20 @@ from collections.abc import Collection, Iterator
 from typing import Literal, NamedTuple
 
 Format = Literal["diffsynth1", "diffusers", "peft", "kohya"]
-Part = Literal["down", "up", "alpha"]
+Part = Literal["down", "up", "alpha", "magnitude"]
 
+_MAGNITUDE = r"lora_magnitude_vector(?:\.default)?(?:\.weight)?"
 _PATTERNS: tuple[tuple[Format, re.Pattern[str]], ...] = (
     ("diffsynth1", re.compile(r"(?P<name>blocks\.\d+\..+)\.lora_(?P<part>[AB])\.default\.weight")),
-    ("kohya", re.compile(r"lora_unet_(?P<name>.+)\.(?:lora_(?P<part>down|up)\.weight|(?P<alpha>alpha))")),
-    ("peft", re.compile(r"(?:base_model\.model\.)?(?:unet\.)?(?P<name>.+)\.lora_(?P<part>[AB])(?:\.default)?\.weight")),
-    ("diffusers", re.compile(r"(?:unet\.)?(?P<name>.+)\.(?:lora\.(?P<part>down|up)\.weight|(?P<alpha>alpha))")),
+    ("kohya", re.compile(r"lora_unet_(?P<name>.+)\.(?:lora_(?P<part>down|up)\.weight|(?P<other>alpha|dora_scale))")),
+    (
+        "peft",
+        re.compile(
+            r"(?:base_model\.model\.)?(?:unet\.)?(?P<name>.+)\."
+            rf"(?:lora_(?P<part>[AB])(?:\.default)?\.weight|(?P<other>{_MAGNITUDE}))"
+        ),
+    ),
+    ("diffusers", re.compile(r"(?:unet\.)?(?P<name>.+)\.(?:lora\.(?P<part>down|up)\.weight|(?P<other>alpha))")),
 )
 _PARTS: dict[str, Part] = {"A": "down", "B": "up", "down": "down", "up": "up"}
 
@@ -43,28 +50,48 @@ def parse_key(key: str) -> LoraKey | None:
         match = pattern.fullmatch(key)
         if match:
             found = match.groupdict()
-            return LoraKey(spelling, found["name"], "alpha" if found.get("alpha") else _PARTS[found["part"]])
+            other: Part = "alpha" if found.get("other") == "alpha" else "magnitude"
+            return LoraKey(spelling, found["name"], _PARTS[found["part"]] if found["part"] else other)
     return None
 
 
 def spellings(layers: Collection[str]) -> dict[str, str]:
     """Every spelling of every layer (diffusers' names, such as `mid_block.resnets.0.conv1`), to that layer."""
-    blocks = list(places(layers))
     spelled: dict[str, str] = {}
     for layer in layers:
         spelled[layer] = layer
         spelled[layer.replace(".", "_")] = layer
         if layer.endswith(".to_out.0"):
             spelled[layer.removesuffix(".0")] = layer
-        if layer in _KOHYA_ENDS:
-            spelled[_KOHYA_ENDS[layer]] = layer
-    for block in blocks:
-        for layer in (it for it in layers if it.startswith(block.name + ".")):
-            inner = layer[len(block.name) + 1 :]
-            original = "op" if "downsamplers" in block.name else _KOHYA_INNER.get(inner, inner)
-            spelled[f"{block.kohya}_{original.replace('.', '_')}"] = layer
-            spelled[f"blocks.{block.number}.{inner.replace('to_out.0', 'to_out')}"] = layer
+    for names in (kohya_names(layers), diffsynth1_names(layers)):
+        spelled |= {name: layer for layer, name in names.items()}
     return spelled
+
+
+def kohya_names(layers: Collection[str]) -> dict[str, str]:
+    """What kohya's trainer for SDXL calls each layer, after SDXL's original layout, without `lora_unet_`."""
+    names = {layer: name for layer, name in _KOHYA_ENDS.items() if layer in layers}
+    for layer, block, inner in _inside(layers):
+        original = "op" if "downsamplers" in block.name else _KOHYA_INNER.get(inner, inner)
+        names[layer] = f"{block.kohya}_{original.replace('.', '_')}"
+    return names
+
+
+def diffsynth1_names(layers: Collection[str]) -> dict[str, str]:
+    """What DiffSynth 1.x calls each layer: blocks by number, the feed-forward's halves `act_fn.proj` and `ff`."""
+    names = {layer: name for layer, name in _DIFFSYNTH1_ENDS.items() if layer in layers}
+    for layer, block, inner in _inside(layers):
+        for theirs, ours in _DIFFSYNTH1_INNER.items():
+            inner = inner.replace(ours, theirs)
+        names[layer] = f"blocks.{block.number}.{inner}"
+    return names
+
+
+def _inside(layers: Collection[str]) -> Iterator[tuple[str, Place, str]]:
+    """The layers that lie in a block: their names, the block, their names inside it."""
+    for block in places(layers):
+        start = block.name + "."
+        yield from ((layer, block, layer.removeprefix(start)) for layer in layers if layer.startswith(start))
 
 
 def places(layers: Collection[str]) -> Iterator[Place]:
@@ -120,6 +147,16 @@ _KOHYA_ENDS = {
     "add_embedding.linear_1": "label_emb_0_0",
     "add_embedding.linear_2": "label_emb_0_2",
 }
+_DIFFSYNTH1_INNER = {"to_out": "to_out.0", "act_fn.proj": "ff.net.0.proj", "ff": "ff.net.2"}
+_DIFFSYNTH1_ENDS = {
+    "conv_in": "conv_in",
+    "conv_out": "conv_out",
+    "time_embedding.linear_1": "time_embedding.0",
+    "time_embedding.linear_2": "time_embedding.2",
+    "add_embedding.linear_1": "add_time_embedding.0",
+    "add_embedding.linear_2": "add_time_embedding.2",
+}
+"""Read from DiffSynth-Studio 1.x, `models/sd_unet.py` and `models/sdxl_unet.py`."""
 
 
 def _present(found: Collection[str], start: str, block: int) -> list[str]:

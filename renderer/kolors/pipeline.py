@@ -15,10 +15,10 @@ from torch import Tensor
 from renderer.kolors import memory
 from renderer.kolors.card import Precision, Sampler, read_card, require_whole
 from renderer.kolors.device import DTYPES, choose_device, choose_precision, exact_kernels, provenance
-from renderer.kolors.encoder import Encoded, encode_texts
+from renderer.kolors.encoder import Encoded, Prompt, encode_prompts
 from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
 from renderer.kolors.studio import Studio
-from renderer.take import Failed, Painted, Progress, Take, TakeLora
+from renderer.take import Failed, Painted, Progress, Take, TakeHypernetwork, TakeLora
 
 Report = Callable[[Progress], None]
 Stage = Literal["loading", "encoding", "denoising", "decoding"]
@@ -34,6 +34,7 @@ class Settings:
     guidance: float
     sampler: Sampler
     loras: tuple[TakeLora, ...]
+    hypernetworks: tuple[TakeHypernetwork, ...]
     precision: Precision
     strict: bool
 
@@ -55,17 +56,18 @@ class KolorsPainter:
         self.device = choose_device(device)
         self._denoising = denoising
         self._studio = Studio(folder, self.device)
-        self._texts: dict[tuple[Precision, str], Encoded] = {}
+        self._states: dict[tuple[Precision, Prompt], Encoded] = {}
 
     def paint(self, takes: Sequence[Take], progress: Report) -> Iterator[Painted | Failed]:
         """Each take's picture, or why there is none; takes that share their settings come together, in batches.
 
-        A take that can't be painted fails alone. Raises ModelError or LoraError before the first picture when the
-        weights or a LoRA file can't be used; ModelError later only where a strict take doesn't fit into memory.
+        A take that can't be painted fails alone. Raises ModelError, LoraError, EmbeddingError or HypernetworkError
+        before the first picture when the weights or a file that is added to them can't be used; ModelError later only
+        where a strict take doesn't fit into memory.
         """
         require_whole(self.folder)
         groups = self._grouped(takes)
-        self._studio.check(lora for settings in groups for lora in settings.loras)
+        self._studio.check(takes)
         self._encode(groups, progress)
         for settings, group in groups.items():
             yield from self._paint_group(settings, group, progress)
@@ -75,27 +77,29 @@ class KolorsPainter:
         groups: dict[Settings, list[Take]] = {}
         for take in takes:
             precision = choose_precision(self.device, take.precision)
-            size, loras = (take.width, take.height), take.loras
-            settings = Settings(*size, take.steps, take.guidance, take.sampler, loras, precision, take.strict)
+            added = (take.loras, take.hypernetworks)
+            sampling = (take.width, take.height, take.steps, take.guidance, take.sampler)
+            settings = Settings(*sampling, *added, precision, take.strict)
             groups.setdefault(settings, []).append(take)
         precisions = list(dict.fromkeys([self._studio.precision, *(settings.precision for settings in groups)]))
         return dict(sorted(groups.items(), key=lambda item: precisions.index(item[0].precision)))
 
     def _encode(self, groups: dict[Settings, list[Take]], report: Report) -> None:
-        """Makes the states of all texts ready, each text once; states of texts that are no longer asked for go."""
-        wanted = list(dict.fromkeys(pair for settings, takes in groups.items() for pair in _texts(settings, takes)))
-        self._texts = {pair: self._texts[pair] for pair in wanted if pair in self._texts}
-        missing = [pair for pair in wanted if pair not in self._texts]
+        """Makes the states of all prompts ready, each once; states of prompts that are no longer asked for go."""
+        wanted = list(dict.fromkeys(pair for settings, takes in groups.items() for pair in _prompts(settings, takes)))
+        self._states = {pair: self._states[pair] for pair in wanted if pair in self._states}
+        missing = [pair for pair in wanted if pair not in self._states]
         takes, length = sum(map(len, groups.values())), read_card(self.folder).text_length
         for precision in dict.fromkeys(precision for precision, _ in missing):
-            texts = [text for its, text in missing if its == precision]
+            prompts = [prompt for its, prompt in missing if its == precision]
             done = _stage("encoding", takes, report)
-            encode = partial(encode_texts, self.folder, texts, length, self.device, DTYPES[precision], done)
+            encode = partial(encode_prompts, self.folder, prompts, length, self.device, DTYPES[precision], done)
             encoded = self._studio.with_room(encode)
-            self._texts |= {(precision, text): states for text, states in encoded.items()}
+            self._states |= {(precision, prompt): states for prompt, states in encoded.items()}
 
     def _paint_group(self, settings: Settings, takes: Sequence[Take], report: Report) -> Iterator[Painted | Failed]:
-        self._studio.prepare(settings.precision, settings.loras, _stage("loading", len(takes), report))
+        loaded = _stage("loading", len(takes), report)
+        self._studio.prepare(settings.precision, settings.loras, settings.hypernetworks, loaded)
         size = memory.batch_size(
             self.device, DTYPES[settings.precision], settings.width, settings.height, settings.strict
         )
@@ -136,13 +140,13 @@ class KolorsPainter:
     def _conditions(self, settings: Settings, takes: Sequence[Take]) -> Conditions:
         size = (settings.height, settings.width)
         time_ids = torch.tensor([*size, 0, 0, *size], dtype=torch.float32, device=self.device)
-        states, pooled = self._stacked(settings, [take.prompt for take in takes])
+        states, pooled = self._stacked(settings, [_prompt(take) for take in takes])
         if not settings.guided:
             return Conditions(states, pooled, time_ids)
-        return Conditions(states, pooled, time_ids, *self._stacked(settings, [take.negative for take in takes]))
+        return Conditions(states, pooled, time_ids, *self._stacked(settings, [_negative(take) for take in takes]))
 
-    def _stacked(self, settings: Settings, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        encoded = [self._texts[settings.precision, text] for text in texts]
+    def _stacked(self, settings: Settings, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
+        encoded = [self._states[settings.precision, prompt] for prompt in prompts]
         states, pooled = torch.stack([it.states for it in encoded]), torch.stack([it.pooled for it in encoded])
         return states.to(self.device), pooled.to(self.device)
 
@@ -168,8 +172,16 @@ def _stage(stage: Stage, takes: int, report: Report) -> Callable[[int, int], Non
     return lambda done, total: report(Progress(stage, done, total, takes))
 
 
-def _texts(settings: Settings, takes: Sequence[Take]) -> Iterator[tuple[Precision, str]]:
+def _prompts(settings: Settings, takes: Sequence[Take]) -> Iterator[tuple[Precision, Prompt]]:
     for take in takes:
-        yield settings.precision, take.prompt
+        yield settings.precision, _prompt(take)
         if settings.guided:
-            yield settings.precision, take.negative
+            yield settings.precision, _negative(take)
+
+
+def _prompt(take: Take) -> Prompt:
+    return Prompt.of(take.prompt, take.embeddings)
+
+
+def _negative(take: Take) -> Prompt:
+    return Prompt.of(take.negative, take.embeddings)

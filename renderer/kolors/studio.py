@@ -1,4 +1,4 @@
-"""The model at work: the UNet with its LoRAs and the VAE, loaded on one device in one precision at a time."""
+"""The model at work: the UNet with what is added to it and the VAE, loaded on one device in one precision at a time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from renderer.errors import ModelError
 from renderer.kolors import memory
 from renderer.kolors.card import Precision
 from renderer.kolors.device import DTYPES, vae_dtype
-from renderer.kolors.lora import MergedUNet, check_lora
+from renderer.kolors.embeddings import check_embedding
+from renderer.kolors.hypernetwork_layers import HypernetworkStack
+from renderer.kolors.hypernetworks import check_hypernetwork
+from renderer.kolors.lora import MergedUNet
 from renderer.kolors.lora_file import unet_shapes
+from renderer.kolors.lora_layers import check_lora
 from renderer.kolors.weights import Denoiser, load_denoiser, load_vae
-from renderer.take import TakeLora
+from renderer.take import Take, TakeHypernetwork, TakeLora
 
 Result = TypeVar("Result")
 
@@ -33,6 +37,7 @@ class Studio:
         self.precision: Precision | None = None
         self._denoiser: Denoiser | None = None
         self._merged: MergedUNet | None = None
+        self._hypernetworks: HypernetworkStack | None = None
         self._vae: nn.Module | None = None
 
     @property
@@ -41,27 +46,41 @@ class Studio:
         assert self._denoiser is not None, "prepare() comes first"
         return self._denoiser
 
-    def check(self, loras: Iterable[TakeLora]) -> None:
-        """Raises LoraError where a LoRA file can't be used with this model."""
-        for lora in dict.fromkeys(loras):
+    def check(self, takes: Iterable[Take]) -> None:
+        """Raises LoraError, EmbeddingError or HypernetworkError where a take's file can't be used with this model."""
+        takes = tuple(takes)
+        for lora in dict.fromkeys(it for take in takes for it in take.loras):
             check_lora(lora, unet_shapes(self.folder))
+        for embedding in dict.fromkeys(it for take in takes for it in take.embeddings):
+            check_embedding(embedding, self.folder)
+        for hypernetwork in dict.fromkeys(it for take in takes for it in take.hypernetworks):
+            check_hypernetwork(hypernetwork, self.folder)
 
-    def prepare(self, precision: Precision, loras: tuple[TakeLora, ...], done: Callable[[int, int], None]) -> None:
-        """Loads UNet and VAE in this precision, unless they are there, and merges the LoRAs into the UNet.
+    def prepare(
+        self,
+        precision: Precision,
+        loras: tuple[TakeLora, ...],
+        hypernetworks: tuple[TakeHypernetwork, ...],
+        done: Callable[[int, int], None],
+    ) -> None:
+        """Loads UNet and VAE in this precision, unless they are there; merges the LoRAs into the UNet, and has its
+        attentions use the hypernetworks.
 
-        `done` hears how many of the two are loaded. Raises ModelError, LoraError.
+        `done` hears how many of the two are loaded. Raises ModelError, LoraError, HypernetworkError.
         """
         with self._fitting():
             if self.precision != precision:
                 self._load(precision, done)
-            assert self._merged is not None
+            assert self._merged is not None and self._hypernetworks is not None
             self._merged.use(loras)
+            self._hypernetworks.use(hypernetworks)
 
     def _load(self, precision: Precision, done: Callable[[int, int], None]) -> None:
         self.release()
         done(0, 2)
         self._denoiser = load_denoiser(self.folder, self.device, DTYPES[precision])
         self._merged = MergedUNet(self._denoiser.unet, unet_shapes(self.folder))
+        self._hypernetworks = HypernetworkStack(self._denoiser.unet, self.folder)
         done(1, 2)
         self._vae = load_vae(self.folder, self.device, vae_dtype(self.device, precision))
         self.precision = precision
@@ -69,7 +88,7 @@ class Studio:
 
     def release(self) -> None:
         """Gives the memory of all weights back."""
-        self._denoiser, self._merged, self._vae, self.precision = None, None, None, None
+        self._denoiser, self._merged, self._hypernetworks, self._vae, self.precision = None, None, None, None, None
         memory.release(self.device)
 
     def with_room(self, work: Callable[[], Result]) -> Result:
