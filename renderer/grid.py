@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from renderer.files import explained, write_atomically
-from renderer.looking.cells import PAPER, Cell, Pixels, draw_cell, fitted, spoken
+from renderer.looking.cells import PAPER, Cell, Pixels, draw_cell, fitted, spoken, tried
 from renderer.looking.picks import picture_path, write_picks
 from renderer.manifest import Manifest, TakeEntry
 from renderer.metadata import XMP_TEXT
@@ -84,7 +84,8 @@ def grid_digest(manifest: Manifest) -> str:
         take = manifest.shown(scene)
         shown = manifest.pictures[take.key].sha256 if take else ""
         failed = any(entry.key in manifest.failures for entry in scene.takes)
-        scenes.append([scene.id, spoken(scene), shown, failed, [_size(entry) for entry in scene.takes]])
+        about = [scene.id, spoken(scene), shown, failed, [_size(entry) for entry in scene.takes]]
+        scenes.append([*about, tried(manifest, scene)] if scene.swept else about)
     content = [LOOK, manifest.grid.model_dump(), manifest.language, scenes]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

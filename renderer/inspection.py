@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from renderer.errors import PictureError
 from renderer.inventory import KEY_DIGITS
-from renderer.metadata import INFOTEXT, RECORD_TEXT, SAMPLER_NAMES, Infotext, parse_infotext, read_record, read_texts
+from renderer.metadata import (
+    INFOTEXT,
+    RECORD_TEXT,
+    SAMPLER_NAMES,
+    Infotext,
+    name_and_step,
+    parse_infotext,
+    read_record,
+    read_texts,
+)
 from renderer.reading.template import escape
 from renderer.take import key_of
+from renderer.take_name import shown_number
 
 
 def picture_record(picture: Path) -> dict[str, Any]:
@@ -48,19 +59,30 @@ def scene_yaml(picture: Path) -> str:
         scene["seed"] = record["seed"]
     board["scenes"] = [scene]
     text = str(yaml.safe_dump(board, allow_unicode=True, sort_keys=False, width=100))
-    return _lora_comment(picture, record) + text
+    return "".join(f"{line}\n" for line in _files_comment(picture, record)) + text
 
 
-def _lora_comment(picture: Path, record: dict[str, Any]) -> str:
-    """LoRAs as a comment: the record knows their contents, only the infotext knows what they were called."""
-    if not record.get("loras"):
-        return ""
-    names = list(parse_infotext(read_texts(picture).get(INFOTEXT, "")).loras)
-    lines = ["# Painted with LoRAs; name their files to paint it again:", "# loras:"]
-    for number, lora in enumerate(record["loras"]):
-        name = names[number] if number < len(names) else "?"
-        lines.append(f"#   - {{name: {name}, strength: {lora.get('strength', 1.0)}}}  # {lora.get('sha256', '')[:12]}")
-    return "\n".join(lines) + "\n"
+def _files_comment(picture: Path, record: dict[str, Any]) -> Iterator[str]:
+    """LoRAs and such as a comment: the record knows their contents, mostly only the infotext what they were called."""
+    lists = [name for name in ("loras", "embeddings", "hypernetworks") if record.get(name)]
+    if not lists:
+        return
+    called = parse_infotext(read_texts(picture).get(INFOTEXT, ""))
+    yield f"# Painted with {', '.join(lists).replace('loras', 'LoRAs')}; name their files to paint it again:"
+    for name in lists:
+        yield f"# {name}:"
+        names = list({"loras": called.loras, "hypernetworks": called.hypernetworks}.get(name, ()))
+        for number, used in enumerate(record[name]):
+            entry = used["name"] if "name" in used else _entry(names[number] if number < len(names) else "?", used)
+            yield f"#   - {entry}  # {used.get('sha256', '')[:12]}"
+
+
+def _entry(file: str, used: dict[str, Any]) -> str:
+    """A file with its strength as a storyboard lists it."""
+    name, step = name_and_step(file)
+    scale = {word: used[word] for word in ("alpha", "rank", "diffsynth_alpha") if word in used}
+    values = {"strength": used.get("strength", 1.0)} | ({} if step is None else {"step": step}) | scale
+    return f"{{name: {name}, {', '.join(f'{word}: {shown_number(value)}' for word, value in values.items())}}}"
 
 
 def _scene_name(picture: Path, record: dict[str, Any]) -> str:

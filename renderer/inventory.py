@@ -87,8 +87,9 @@ def record_of(
     record: dict[str, Any],
     provenance: Provenance,
     loras: tuple[str, ...] = (),
+    hypernetworks: tuple[str, ...] = (),
 ) -> PictureRecord:
-    """The record of a picture file of this content as it lies in the run folder now; `loras` are names."""
+    """The record of a picture file of this content as it lies in the run folder now; `loras` and such are names."""
     status = path.stat()
     return PictureRecord(
         key=key_of(record),
@@ -99,5 +100,6 @@ def record_of(
         mtime_ns=status.st_mtime_ns,
         record=record,
         loras=loras,
+        hypernetworks=hypernetworks,
         provenance=provenance,
     )

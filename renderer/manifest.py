@@ -16,6 +16,7 @@ from renderer.errors import RunFolderError
 from renderer.files import write_atomically
 from renderer.prompts import Part
 from renderer.take import Provenance
+from renderer.take_name import TakeName
 
 MANIFEST_FORMAT = 1
 MANIFEST_FILE = "manifest.json"
@@ -38,18 +39,31 @@ class PictureRecord(_Record):
     mtime_ns: int
     record: dict[str, Any]
     loras: tuple[str, ...] = ()
+    hypernetworks: tuple[str, ...] = ()
     provenance: Provenance
 
 
 class TakeEntry(_Record):
-    """A take of the story as it stands now: its key, its seed, and its prompts with the origin of each part."""
+    """A take of the story as it stands now: its key, and its prompts with the origin of each part.
+
+    `strength` and `step` are those of a swept LoRA, None where the scene doesn't sweep them. `loras` and
+    `hypernetworks` are the names of those in its record.
+    """
 
     key: str
     seed: int
+    strength: float | None = None
+    step: int | None = None
     prompt: tuple[Part, ...]
     negative: tuple[Part, ...]
     record: dict[str, Any]
     loras: tuple[str, ...] = ()
+    hypernetworks: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> TakeName:
+        """What the take is called among those of its scene."""
+        return TakeName(self.seed, self.strength, self.step)
 
 
 class SceneEntry(_Record):
@@ -71,17 +85,24 @@ class SceneEntry(_Record):
     takes: tuple[TakeEntry, ...]
     extra_seeds: tuple[int, ...] = ()
 
+    @property
+    def swept(self) -> bool:
+        """Whether a LoRA is tried out in this scene."""
+        return any((take.strength, take.step) != (None, None) for take in self.takes)
+
 
 class LoraLineage(_Record):
-    """Where a LoRA comes from, as far as its file or the card beside it tells; '' for what it doesn't tell.
+    """Where a LoRA, an embedding or a hypernetwork comes from, as far as its file or its card tells; else ''.
 
-    `step` is the training step at which it was saved.
+    `step` is the training step at which it was saved; `class_prompt` and `prior_weight` are DreamBooth's.
     """
 
     recipe: str = ""
     step: str = ""
     base_model: str = ""
     trigger_words: str = ""
+    class_prompt: str = ""
+    prior_weight: str = ""
 
 
 class GridStyle(_Record):
@@ -95,7 +116,7 @@ class GridStyle(_Record):
 
 
 class Manifest(_Record):
-    """The whole record. `pictures` and `failures` (reasons in words) go by key, `lineage` by a LoRA file's sha256."""
+    """The whole record. `pictures` and `failures` (in words) go by key, `lineage` by a trained file's sha256."""
 
     format: Literal[1] = 1
     title: str

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
 from renderer.errors import PictureError
-from renderer.take import Take, canonical_json
+from renderer.take import Take, TakeLora, canonical_json
+from renderer.take_name import shown_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,12 +49,13 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 @dataclass(frozen=True, slots=True)
 class Infotext:
-    """An A1111 infotext taken apart; `settings` in the order of the text, `loras` as name → strength."""
+    """An A1111 infotext taken apart; `settings` in the order of the text, the others as name → strength."""
 
     prompt: str
     negative: str
     settings: dict[str, str]
     loras: dict[str, float]
+    hypernetworks: dict[str, float] = field(default_factory=dict)
 
 
 def version() -> str:
@@ -128,14 +130,29 @@ def write_infotext(take: Take, model_hash: str = "") -> str:
         "RNG": "CPU",
     }
     if take.loras:
-        settings["Lora hashes"] = ", ".join(f"{lora.name}: {lora.sha256[:10]}" for lora in take.loras)
+        settings["Lora hashes"] = ", ".join(f"{file_name(lora)}: {lora.sha256[:10]}" for lora in take.loras)
+    if take.embeddings:
+        settings["TI hashes"] = ", ".join(f"{each.name}: {each.sha256[:10]}" for each in take.embeddings)
     settings["Version"] = f"kolors-storyboard {version()}"
-    tags = "".join(f" <lora:{lora.name}:{lora.strength:g}>" for lora in take.loras)
+    used = [("lora", file_name(lora), lora.strength) for lora in take.loras]
+    used += [("hypernet", network.name, network.strength) for network in take.hypernetworks]
+    tags = "".join(f" <{kind}:{name}:{shown_number(strength)}>" for kind, name, strength in used)
     lines = [_one_block(take.prompt) + tags]
     if take.negative:
         lines.append(f"{NEGATIVE} {_one_block(take.negative, first=False)}")
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items()))
     return "\n".join(lines)
+
+
+def file_name(lora: TakeLora) -> str:
+    """What a LoRA's file is called, as kohya's trainer names what it saves at a step: `pencil-step00000100`."""
+    return lora.name if lora.step is None else f"{lora.name}-step{lora.step:08}"
+
+
+def name_and_step(file: str) -> tuple[str, int | None]:
+    """The LoRA of a file name that `file_name` made, and the step of its training; None for the finished one."""
+    found = re.fullmatch(r"(.+)-step(\d{8})", file)
+    return (found[1], int(found[2])) if found else (file, None)
 
 
 def parse_infotext(text: str) -> Infotext:
@@ -148,16 +165,15 @@ def parse_infotext(text: str) -> Infotext:
     found = re.search(rf"(?:^|\n){NEGATIVE} ?", body)
     if found:
         prompt, negative = body[: found.start()], body[found.end() :]
-    loras: dict[str, float] = {}
-    while tag := _LORA.search(prompt):
-        loras[tag["name"]] = float(tag["strength"])
+    used: dict[str, dict[str, float]] = {"lora": {}, "hypernet": {}}
+    while tag := _TAG.search(prompt):
+        used[tag["kind"]] = {tag["name"]: float(tag["strength"])} | used[tag["kind"]]
         prompt = prompt[: tag.start()]
-    loras = dict(reversed(loras.items()))
-    return Infotext(prompt.removeprefix(GUARD), negative, settings, loras)
+    return Infotext(prompt.removeprefix(GUARD), negative, settings, used["lora"], used["hypernet"])
 
 
 _SETTING = re.compile(r'\s*([\w][\w \-/]*):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
-_LORA = re.compile(r" ?<lora:(?P<name>[^:<>\n]+):(?P<strength>-?[\d.]+(?:e[-+]?\d+)?)>$")
+_TAG = re.compile(r" ?<(?P<kind>lora|hypernet):(?P<name>[^:<>\n]+):(?P<strength>-?[\d.]+(?:e[-+]?\d+)?)>$")
 
 
 def _one_block(text: str, first: bool = True) -> str:

@@ -104,8 +104,10 @@ class Run:
             _set_aside(self.folder, path)
             write_atomically(path, content)
             was_so = replace(painted.provenance, machine=machine(), painted_at=now())
-            names = tuple(lora.name for lora in take.loras)
-            picture = record_of(self.folder, path, content, take.scene, take.record, was_so, names)
+            loras, hypernetworks = ([each.name for each in adapters] for adapters in (take.loras, take.hypernetworks))
+            picture = record_of(
+                self.folder, path, content, take.scene, take.record, was_so, tuple(loras), tuple(hypernetworks)
+            )
             note_in_journal(self.folder, picture)
             self.pictures[take.key] = picture
             self.failures.pop(take.key, None)
@@ -218,7 +220,7 @@ def manifest_of(
                 id=scene.id,
                 template=scene.prompt,
                 negative_template=scene.negative_text,
-                pick=next((entry.key for entry in entries if entry.seed == scene.pick), None),
+                pick=next((entry.key for entry in entries if entry.name == scene.pick), None),
                 shot=scene.shot,
                 camera=scene.camera,
                 action=scene.action,
@@ -245,9 +247,9 @@ def manifest_of(
 
 
 def _lineage(plan: Plan) -> dict[str, LoraLineage]:
-    """Where the LoRAs of the story come from, and those that it was painted with before; their files may be gone."""
+    """Where the trained files of the story come from, and those that it was painted with before; they may be gone."""
     known = dict(plan.previous.lineage) if plan.previous else {}
-    used = {(lora.path, lora.sha256) for planned in plan.takes for lora in planned.take.loras if lora.path}
+    used = {(file.path, file.sha256) for planned in plan.takes for file in planned.take.trained if file.path}
     found = {sha256: lineage_of(path, sha256) for path, sha256 in sorted(used)}
     return known | {sha256: lineage for sha256, lineage in found.items() if lineage != LoraLineage()}
 

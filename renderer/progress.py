@@ -120,7 +120,7 @@ class Silent:
     def failed(self, failed: Failed) -> None:
         """A take has failed."""
         self.job.finish_one(failed=True)
-        log.warning("%s, seed %s: %s", failed.take.scene, failed.take.seed, failed.reason)
+        log.warning("%s, %s: %s", failed.take.scene, failed.take.name, failed.reason)
 
     def ended(self) -> None:
         """The job is over."""
@@ -155,7 +155,7 @@ class Lines(Silent):
     def failed(self, failed: Failed) -> None:
         """One line for each failure."""
         super().failed(failed)
-        self._say(f"[{self.job.summary}] {failed.take.scene}, seed {failed.take.seed}: failed: {failed.reason}")
+        self._say(f"[{self.job.summary}] {failed.take.scene}, {failed.take.name}: failed: {failed.reason}")
 
 
 class Bar(Silent):

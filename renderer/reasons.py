@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from renderer.inventory import Inventory
-from renderer.manifest import Manifest, SceneEntry, TakeEntry
+from renderer.manifest import Manifest, TakeEntry
 from renderer.prompts import Part
+from renderer.take_name import TakeName, shown_number
 
 SETTINGS = ("guidance", "steps", "sampler", "model", "precision")
+_Files = Mapping[str, Mapping[str, Any]]
+
 LORA_SETTINGS = ("strength", "alpha", "rank", "diffsynth_alpha")
 
 ENGLISH = {
@@ -25,12 +28,23 @@ ENGLISH = {
     "lora_removed": "LoRA {0} removed",
     "lora_file": "LoRA {0}: file changed",
     "lora_order": "LoRAs in another order",
+    "embedding_added": "embedding {0} added",
+    "embedding_removed": "embedding {0} removed",
+    "embedding_file": "embedding {0}: file changed",
+    "hypernetwork_added": "hypernetwork {0} added",
+    "hypernetwork_removed": "hypernetwork {0} removed",
+    "hypernetwork_file": "hypernetwork {0}: file changed",
+    "hypernetwork_strength": "hypernetwork {0}: strength {1} → {2}",
+    "hypernetwork_order": "hypernetworks in another order",
     "settings": "settings edited",
     "new_scene": "new scene",
     "renamed": "renamed, was {0}",
     "pick": "new pick",
     "unpicked": "pick taken back",
     "seed": "new seed",
+    "sweep": "sweep edited",
+    "strength": "new strength {0}",
+    "step": "new step {0}",
     "other_take": "another take shown",
     "takes_added": "takes added: {0}",
     "takes_removed": "takes removed: {0}",
@@ -53,8 +67,33 @@ class Reason:
         return ENGLISH[self.word].format(*self.values)
 
 
-def why_painted(now: TakeEntry, previous: Manifest | None, scene: SceneEntry | None, inventory: Inventory) -> str:
-    """The reason in words, or '' where the take's picture is there. `scene` is the scene as the last render saw it."""
+class LastRender:
+    """The takes of a scene as it was rendered last, to compare those of now with."""
+
+    def __init__(self, takes: Iterable[TakeEntry]) -> None:
+        self._takes: dict[TakeName, TakeEntry] = {}
+        self._values: dict[str, set[float]] = {}
+        for take in takes:
+            seed, strength, step = take.seed, take.strength, take.step
+            # Also by less than its whole name: of what was swept then and isn't any more, the first value stands.
+            for name in (take.name, TakeName(seed, strength), TakeName(seed, None, step), TakeName(seed)):
+                self._takes.setdefault(name, take)
+            for word, value in take.name.parts.items():
+                self._values.setdefault(word, set()).add(value)
+
+    def since(self, now: TakeEntry) -> Iterator[Reason]:
+        """What is new about a take: its seed, strength or step; else what was edited since."""
+        fresh = {word: value for word, value in now.name.parts.items() if value not in self._values.get(word, ())}
+        if "seed" in fresh:
+            yield Reason("seed")
+        elif fresh:
+            yield from (Reason(word, (shown_number(value),)) for word, value in fresh.items())
+        elif now.name in self._takes:
+            yield from differences(self._takes[now.name], now)
+
+
+def why_painted(now: TakeEntry, previous: Manifest | None, scene: LastRender | None, inventory: Inventory) -> str:
+    """The reason in words, or '' where the take's picture is there. `scene` is its scene as it was rendered last."""
     if now.key in inventory.whole:
         return ""
     if now.key in inventory.damaged:
@@ -67,10 +106,7 @@ def why_painted(now: TakeEntry, previous: Manifest | None, scene: SceneEntry | N
         return f"failed last time: {previous.failures[now.key]}"
     if scene is None:
         return "new scene"
-    before = next((take for take in scene.takes if take.seed == now.seed), None)
-    if before is None:
-        return "new seed"
-    return ", ".join(map(str, differences(before, now))) or "not painted yet"
+    return ", ".join(map(str, scene.since(now))) or "not painted yet"
 
 
 def differences(before: TakeEntry, now: TakeEntry) -> Iterator[Reason]:
@@ -86,6 +122,8 @@ def differences(before: TakeEntry, now: TakeEntry) -> Iterator[Reason]:
     if old.get("reproducible") != new.get("reproducible"):
         yield Reason("reproducible", (old.get("reproducible", "standard"), new.get("reproducible", "standard")))
     yield from _edited_loras(before, now)
+    yield from _edited_embeddings(before, now)
+    yield from _edited_hypernetworks(before, now)
 
 
 def _edited_parts(field: str, before: tuple[Part, ...], now: tuple[Part, ...]) -> Iterator[Reason]:
@@ -115,23 +153,38 @@ def _by_origin(parts: tuple[Part, ...]) -> dict[tuple[str, str], str]:
 def _edited_loras(before: TakeEntry, now: TakeEntry) -> Iterator[Reason]:
     old = dict(zip(before.loras, before.record["loras"], strict=False))
     new = dict(zip(now.loras, now.record["loras"], strict=False))
-    for name in sorted(new.keys() - old.keys()):
-        yield Reason("lora_added", (name,))
-    for name in sorted(old.keys() - new.keys()):
-        yield Reason("lora_removed", (name,))
-    for name in sorted(old.keys() & new.keys()):
-        if old[name]["sha256"] != new[name]["sha256"]:
-            yield Reason("lora_file", (name,))
-        else:
-            yield from _edited_lora(name, old[name], new[name])
+    yield from _edited_files("lora", old, new, LORA_SETTINGS)
     if old == new and before.record["loras"] != now.record["loras"]:
         yield Reason("lora_order")
 
 
-def _edited_lora(lora: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Reason]:
-    for name in LORA_SETTINGS:
-        if old.get(name) != new.get(name):
-            yield Reason(f"lora_{name}", (lora, _shown(old.get(name)), _shown(new.get(name))))
+def _edited_hypernetworks(before: TakeEntry, now: TakeEntry) -> Iterator[Reason]:
+    records = [take.record.get("hypernetworks", []) for take in (before, now)]
+    old, new = (
+        dict(zip(take.hypernetworks, record, strict=False)) for take, record in zip((before, now), records, strict=True)
+    )
+    yield from _edited_files("hypernetwork", old, new, ("strength",))
+    if old == new and records[0] != records[1]:
+        yield Reason("hypernetwork_order")
+
+
+def _edited_embeddings(before: TakeEntry, now: TakeEntry) -> Iterator[Reason]:
+    old, new = ({each["name"]: each for each in take.record.get("embeddings", [])} for take in (before, now))
+    yield from _edited_files("embedding", old, new, ())
+
+
+def _edited_files(kind: str, old: _Files, new: _Files, settings: Sequence[str]) -> Iterator[Reason]:
+    """What is new about files by name: which came and went, and of the others whose content or settings changed."""
+    yield from (Reason(f"{kind}_added", (name,)) for name in sorted(new.keys() - old.keys()))
+    yield from (Reason(f"{kind}_removed", (name,)) for name in sorted(old.keys() - new.keys()))
+    for name in sorted(old.keys() & new.keys()):
+        before, now = old[name], new[name]
+        if before["sha256"] != now["sha256"]:
+            yield Reason(f"{kind}_file", (name,))
+            continue
+        for word in settings:
+            if before.get(word) != now.get(word):
+                yield Reason(f"{kind}_{word}", (name, _shown(before.get(word)), _shown(now.get(word))))
 
 
 def _shown(value: object) -> str:

@@ -23,7 +23,7 @@ from renderer.manifest import Manifest
 
 SHEET = "index.html"
 TEMPLATE = "sheet.html.j2"
-STYLES = ("sheet.css", "toolbar.css", "review.css", "print.css")
+STYLES = ("sheet.css", "sweep.css", "toolbar.css", "review.css", "print.css")
 EARLY = "js/early.js"
 """Runs before the first paint, so that no page flashes in a theme that its reader has left."""
 SCRIPTS = (

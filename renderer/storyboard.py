@@ -11,13 +11,13 @@ from typing import Literal
 from renderer.errors import AuthoringError, Problem
 from renderer.kolors.card import ModelCard, Precision
 from renderer.manifest import GridStyle
-from renderer.prompts import Expansion, Part, expand, join
+from renderer.prompts import Expansion, Origin, Part, expand, join
 from renderer.reading.findings import Findings
 from renderer.reading.include import read_story
 from renderer.reading.lora_folders import lora_folders
 from renderer.reading.resolve import Resolver
 from renderer.reading.salvage import validate_story
-from renderer.reading.scene import Character, LoraUse, Scene, stack
+from renderer.reading.scene import Character, EmbeddingUse, HypernetworkUse, LoraUse, Scene, stack
 from renderer.reading.template import Template
 from renderer.reading.yaml_file import Node, Where
 
@@ -29,7 +29,8 @@ class Storyboard:
     """A story, ready to be planned.
 
     `model` is a model's name or path, `model_folder` where it lies (None: the real Kolors, not on this machine).
-    `warnings` are things that work, but hardly as they are meant.
+    `folders` are those in which trained files are looked for by name. `warnings` are things that work, but hardly as
+    they are meant.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Storyboard:
     precision: Precision | None
     reproducible: Literal["standard", "strict"]
     scenes: tuple[Scene, ...]
+    folders: tuple[Path, ...]
     warnings: tuple[Problem, ...]
     _templates: Mapping[str, Template] = field(repr=False)
     _cast: Mapping[str, Template] = field(repr=False)
@@ -65,23 +67,54 @@ class Storyboard:
         return join(piece.parts for piece in pieces)
 
     def loras(self, scene: Scene, seed: int) -> tuple[LoraUse, ...]:
-        """The LoRAs of one take: the board's, those of the characters that appear in it, the scene's own."""
+        """The LoRAs of a seed's takes: the board's, those of the characters that appear in them, the scene's own.
+
+        Where the scene sweeps one, `Sweep.applied` makes of them what a take is painted with.
+        """
         characters = (self.characters[name].loras for name in self._appearing(scene, seed))
         return stack((scene.base_loras, *characters, scene.own_loras))
 
+    def embeddings(self, scene: Scene, seed: int) -> tuple[EmbeddingUse, ...]:
+        """The embeddings that the texts of a seed may use, by name: of two of one name the scene's own holds."""
+        characters = (self.characters[each].embeddings for each in self._appearing(scene, seed))
+        layers = (scene.base_embeddings, *characters, scene.own_embeddings)
+        return tuple({use.name: use for layer in layers for use in layer}.values())
+
     def lora_uses(self) -> Iterator[tuple[LoraUse, Where]]:
-        """Every LoRA of the story, once for each way it is applied, with the place of its entry."""
+        """Every LoRA of the story with the place of its entry, once for each way it is applied, swept ones by file."""
         seen: set[LoraUse] = set()
         for scene in self.scenes:
             characters = (self.characters[name].loras for name in scene.characters)
-            for use in chain(scene.base_loras, *characters, scene.own_loras):
+            swept = scene.sweep.uses() if scene.sweep else ()
+            for use in chain(scene.base_loras, *characters, scene.own_loras, swept):
                 if use not in seen:
                     seen.add(use)
                     yield use, use.where
 
+    def embedding_uses(self) -> Iterator[EmbeddingUse]:
+        """Every embedding of the story, once for each of its entries."""
+        characters = (character.embeddings for character in self.characters.values())
+        scenes = ((*scene.base_embeddings, *scene.own_embeddings) for scene in self.scenes)
+        return iter({use.where: use for use in chain(*characters, *scenes)}.values())
+
+    def hypernetwork_uses(self) -> Iterator[HypernetworkUse]:
+        """Every hypernetwork of the story, once for each of its entries."""
+        return iter({use.where: use for scene in self.scenes for use in scene.hypernetworks}.values())
+
     def place_of(self, scene: str, key: str = "prompt") -> Where:
         """The path of a scene's key, for `problem`."""
         return ("scenes", next(entry.index for entry in self.scenes if entry.id == scene), key)
+
+    def source_of(self, scene: str, field: str, part: Part) -> Where:
+        """The path of the text from which a part of a scene's prompt or negative comes."""
+        own = self.place_of(scene, field)
+        style = self.place_of(scene, "style")
+        shared: dict[Origin, Where] = {
+            "board": ("negative",),
+            "character": ("characters", part.name, field),
+            "style": style if "style" in self._root.find(style[:-1]).items else ("style",),
+        }
+        return shared.get(part.origin, own)
 
     def problem(self, where: Where, what: str, todo: str = "") -> Problem:
         """A problem of the value at a path such as `("scenes", 3, "prompt")`, at its line and column."""
@@ -109,7 +142,8 @@ def load_storyboard(
     root, problems = read_story(path)
     salvaged = validate_story(root)
     findings = Findings(root, salvaged.lost)
-    resolver = Resolver(salvaged.story, findings, lora_folders(path, loras), models)
+    folders = lora_folders(path, loras)
+    resolver = Resolver(salvaged.story, findings, folders, models)
     problems = [*problems, *salvaged.problems, *findings.problems]
     if problems or resolver.card is None:
         raise AuthoringError(problems)
@@ -127,6 +161,7 @@ def load_storyboard(
         precision=story.precision,
         reproducible=story.reproducible or "standard",
         scenes=resolver.scenes,
+        folders=folders,
         warnings=tuple(findings.warnings),
         _templates=resolver.casting.templates,
         _cast=resolver.casting.cast,

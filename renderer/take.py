@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from renderer.kolors.card import Precision, Sampler
+from renderer.take_name import TakeName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,8 @@ class TakeLora:
 
     `strength` 1.0 is exactly as trained. `alpha` and `rank` complete a file that doesn't state them (DiffSynth 1.x
     `.ckpt`); `diffsynth_alpha` is DiffSynth 1.x's own `lora_alpha`, W += lora_alpha·BA. `path` is where the file lies
-    on this machine (None: not here); it and `name` are not part of the key, the content's `sha256` is.
+    on this machine (None: not here), `step` the step of its training that was asked for (None: the finished LoRA).
+    These and `name` are not part of the key, the content's `sha256` is.
     """
 
     name: str
@@ -36,6 +38,7 @@ class TakeLora:
     rank: int | None = None
     diffsynth_alpha: float | None = None
     path: Path | None = field(default=None, compare=False)
+    step: int | None = field(default=None, compare=False)
 
     def record(self) -> dict[str, Any]:
         """The part of this LoRA that decides the picture; scale fields only where they are authored."""
@@ -45,12 +48,52 @@ class TakeLora:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class TakeEmbedding:
+    """An embedding that a take's texts use: `<name>` in its prompt or negative stands for the file's vectors.
+
+    `name` is as the texts have it, so it is part of the key, as is the content's `sha256`. `path` is where the file
+    lies on this machine (None: not here).
+    """
+
+    name: str
+    sha256: str
+    path: Path | None = field(default=None, compare=False)
+
+    def record(self) -> dict[str, Any]:
+        """The part of this embedding that decides the picture."""
+        return {"name": self.name, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class TakeHypernetwork:
+    """A hypernetwork that a take is painted with.
+
+    `strength` multiplies what it adds to the keys and values of each attention: 1.0 is exactly as trained, 0.0 is not
+    there at all. `path` is where the file lies on this machine (None: not here); it and `name` are not part of the key.
+    """
+
+    name: str
+    sha256: str
+    strength: float = 1.0
+    path: Path | None = field(default=None, compare=False)
+
+    def record(self) -> dict[str, Any]:
+        """The part of this hypernetwork that decides the picture."""
+        return {"sha256": self.sha256, "strength": float(self.strength)}
+
+
+TrainedFile = TakeLora | TakeEmbedding | TakeHypernetwork
+
+
 @dataclass(frozen=True)
 class Take:
     """One picture to paint, fully resolved.
 
     `width` and `height` in pixels; `guidance` is the classifier-free guidance scale (1.0: no negative is used);
     `seed` 0 … 2^32-1; `model` is an edition such as `kolors-mini@1`; `precision` and `strict` only where authored.
+    `embeddings` are those that stand in its prompt or negative, in order of their names. `swept` is the strength and
+    the step by which a sweep tells takes of one seed apart, (None, None) without one; it decides nothing.
     """
 
     scene: str
@@ -66,6 +109,19 @@ class Take:
     loras: tuple[TakeLora, ...] = ()
     precision: Precision | None = None
     strict: bool = False
+    embeddings: tuple[TakeEmbedding, ...] = ()
+    hypernetworks: tuple[TakeHypernetwork, ...] = ()
+    swept: tuple[float | None, int | None] = field(default=(None, None), compare=False)
+
+    @property
+    def name(self) -> TakeName:
+        """What the take is called among those of its scene."""
+        return TakeName(self.seed, *self.swept)
+
+    @property
+    def trained(self) -> tuple[TrainedFile, ...]:
+        """All trained files that it is painted with."""
+        return (*self.loras, *self.embeddings, *self.hypernetworks)
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -83,6 +139,10 @@ class Take:
             "steps": self.steps,
             "width": self.width,
         }
+        if self.embeddings:
+            record["embeddings"] = [embedding.record() for embedding in self.embeddings]
+        if self.hypernetworks:
+            record["hypernetworks"] = [hypernetwork.record() for hypernetwork in self.hypernetworks]
         if self.precision is not None:
             record["precision"] = self.precision
         if self.strict:

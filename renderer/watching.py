@@ -15,6 +15,7 @@ from renderer.paint import Observer
 from renderer.plan import Plan
 from renderer.reading.include import included_names
 from renderer.reading.lora_folders import lora_folders
+from renderer.reading.lora_steps import kept_files
 from renderer.reading.yaml_file import read_yaml
 from renderer.storyboard import load_storyboard
 from renderer.take import Failed, Painter, Progress
@@ -69,10 +70,11 @@ class Edits:
         return _stamps(files | cards)
 
     def _found(self) -> Iterator[Path]:
-        """LoRA files that could be meant by a name, and the files of the templates."""
+        """Trained files that could be meant by a name, what was kept while training, and the files of the templates."""
         with suppress(OSError):
             for folder in lora_folders(self._story, self._loras):
                 yield from (file for file in folder.iterdir() if file.suffix in ENDINGS)
+                yield from kept_files(folder)
             if self._templates is not None:
                 yield from (file for file in self._templates.rglob("[!.]*") if file.is_file())
 

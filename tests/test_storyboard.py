@@ -17,6 +17,7 @@ from renderer.manifest import GridStyle
 from renderer.prompts import Part, text_of
 from renderer.scaffold import new_story
 from renderer.storyboard import Storyboard, load_storyboard
+from renderer.take_name import TakeName
 
 MINI = ModelCard(
     name="kolors-mini",
@@ -139,11 +140,11 @@ scenes:
     assert (story.title, story.language, story.precision, story.reproducible) == ("Starlight", "zh", "fp32", "strict")
     assert story.grid == GridStyle(columns=3, cell=256, gutter=0, rows=2, captions=False)
     assert (first.width, first.height, first.steps, first.guidance, first.sampler) == (256, 192, 20, 1.0, "dpm++2m")
-    assert (first.id, first.seeds, first.pick) == ("sofa", (0, 1, 2), 1)
+    assert (first.id, first.seeds, first.pick) == ("sofa", (0, 1, 2), TakeName(1))
     assert (first.shot, first.camera, first.action, first.dialogue) == ("full", "static", "sits", "好无聊啊……")
     assert (first.note, first.duration) == ("quiet", 2.5)
     assert (second.width, second.height, second.steps, second.guidance, second.sampler) == (64, 64, 5, 7.5, "euler")
-    assert (second.id, second.seeds, second.pick) == ("scene-02", (10, 11), 11)
+    assert (second.id, second.seeds, second.pick) == ("scene-02", (10, 11), TakeName(11))
     assert third.seeds == (4294967295,)
     assert [text_of(story.final_prompt(scene, 0)) for scene in story.scenes] == [
         "动漫风格，紫色短发小女孩，坐在沙发上",

@@ -40,7 +40,7 @@ def letter_size(size: tuple[int, int]) -> int:
 def _numbered(panel: Panel, reel: Reel, size: tuple[int, int], letters: int) -> Image.Image:
     image = _letterboxed(panel, size) or _worded(say(panel, reel.manifest.language), size, letters)
     small = max(8, letters * 3 // 4)
-    text = panel.number if panel.main else f"{panel.number} · {panel.take.seed}"
+    text = panel.number if panel.main else f"{panel.number} · {panel.take.name.short}"
     width = line_width(text, small)
     _darken(image, (0, 0, width + small, ceil(small * 1.6)))
     draw_line(image, (small // 2, 0, small // 2 + width, ceil(small * 1.6)), text, small, WHITE)

@@ -16,6 +16,7 @@ from renderer.looking.thumbs import thumbnail
 from renderer.manifest import MANIFEST_FILE, Manifest
 from renderer.reading.yaml_file import read_yaml
 from renderer.sheet import SHEET, render_sheet
+from renderer.take import TakeLora, TrainedFile
 
 MOMENT = (1980, 1, 1, 0, 0, 0)
 """The time of every file in it, the earliest that ZIP knows: the same story gives the same bytes."""
@@ -115,10 +116,13 @@ def _inside(path: str) -> str:
 
 
 def _lora_list(reel: Reel) -> bytes:
-    """The LoRA files that the story is painted with, a line for each; the weights themselves stay where they are."""
-    used = {
-        f"{lora.path.name if lora.path else lora.name}  sha256 {lora.sha256}"
-        for planned in reel.plan.takes
-        for lora in planned.take.loras
-    }
+    """The trained files that the story is painted with, a line for each; the weights themselves stay where they are."""
+    used = {f"{_file_name(file)}  sha256 {file.sha256}" for planned in reel.plan.takes for file in planned.take.trained}
     return "".join(f"{line}\n" for line in sorted(used)).encode("utf-8", "replace")
+
+
+def _file_name(file: TrainedFile) -> str:
+    """A trained file's name; of one that is a step of a training, with its folder."""
+    if file.path is None:
+        return file.name
+    return "/".join(file.path.parts[-2:]) if isinstance(file, TakeLora) and file.step else file.path.name

@@ -40,8 +40,8 @@ class Panel:
 
     @property
     def name(self) -> str:
-        """Number and id of the scene, as people name it; with the seed where it is one of several takes."""
-        return f"{self.number} {self.scene.id}" + ("" if self.main else f", seed {self.take.seed}")
+        """Number and id of the scene, as people name it; with the take's where it is one of several."""
+        return f"{self.number} {self.scene.id}" + ("" if self.main else f", {self.take.name}")
 
 
 @dataclass(frozen=True)

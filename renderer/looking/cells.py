@@ -13,6 +13,7 @@ from PIL import Image
 from renderer.looking.captions import Color, draw_line, line_width
 from renderer.looking.picks import picture_path, scene_number
 from renderer.manifest import Manifest, SceneEntry
+from renderer.take_name import shown_number
 
 Pixels = NDArray[np.uint8]
 
@@ -25,6 +26,10 @@ PALE: Color = (106, 100, 91)
 ACCENT: Color = (160, 72, 36)
 ALARM: Color = (160, 40, 30)
 
+SWEPT: dict[Literal["zh", "en"], dict[str, str]] = {
+    "en": {"strength": "strength", "step": "step"},
+    "zh": {"strength": "强度", "step": "训练步"},
+}
 Word = Literal["unpainted", "failed", "lost"]
 WORDS: dict[Literal["zh", "en"], dict[Word, str]] = {
     "en": {"unpainted": "not painted yet", "failed": "failed", "lost": "picture missing"},
@@ -67,7 +72,7 @@ def draw_cell(manifest: Manifest, index: int, folder: Path, cell: Cell) -> Pixel
     else:
         drawn[: cell.height] = _matted(picture, cell)
     if cell.lines:
-        drawn[cell.height :] = _caption(scene_number(manifest, index), scene, cell)
+        drawn[cell.height :] = _caption(scene_number(manifest, index), scene, tried(manifest, scene), cell)
     return drawn
 
 
@@ -80,6 +85,13 @@ def fitted(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
 def spoken(scene: SceneEntry) -> str:
     """The second line of a caption: what is said, else how it is shot, else ''."""
     return scene.dialogue.strip() or scene.shot.strip()
+
+
+def tried(manifest: Manifest, scene: SceneEntry) -> str:
+    """Strength and step of a swept LoRA in the picture that stands for a scene, in words; '' without a sweep."""
+    words, take = SWEPT[manifest.language], manifest.shown(scene)
+    parts = take.name.parts if take else {}
+    return " · ".join(f"{words[word]} {shown_number(value)}" for word, value in parts.items() if word in words)
 
 
 def _picture(manifest: Manifest, scene: SceneEntry, folder: Path, cell: Cell) -> Pixels | Word:
@@ -114,11 +126,15 @@ def _worded(words: str, color: Color, cell: Cell) -> Pixels:
     return np.asarray(image)
 
 
-def _caption(number: str, scene: SceneEntry, cell: Cell) -> Pixels:
+def _caption(number: str, scene: SceneEntry, tried: str, cell: Cell) -> Pixels:
     image = Image.new("RGB", (cell.width, cell.caption), PAPER)
     end = draw_line(image, (0, 0, cell.width, cell.line), number, cell.letters, ACCENT)
-    draw_line(image, (end + cell.letters // 2, 0, cell.width, cell.line), scene.id, cell.letters, INK)
+    small = round(cell.letters * 0.85)
+    # A long id gives way: what one looks at a sweep for has to be read.
+    beside = cell.width - (line_width(tried, small) + cell.letters if tried else 0)
+    end = draw_line(image, (end + cell.letters // 2, 0, max(end, beside), cell.line), scene.id, cell.letters, INK)
+    draw_line(image, (end + cell.letters, 0, cell.width, cell.line), tried, small, PALE)
     if cell.lines > 1:
         below = (0, cell.line, cell.width, cell.caption)
-        draw_line(image, below, spoken(scene), round(cell.letters * 0.85), PALE)
+        draw_line(image, below, spoken(scene), small, PALE)
     return np.asarray(image)

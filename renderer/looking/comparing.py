@@ -90,13 +90,21 @@ def _choice(before: ShownScene, now: ShownScene) -> Iterator[Reason]:
     picked = old.get(before.pick or ""), new.get(now.pick or "")
     if picked[0] != picked[1]:
         yield Reason("unpicked" if picked[1] is None else "pick")
-    elif before.take.seed != now.take.seed:
-        yield Reason("other_take" if before.take.seed in new.values() else "seed")
+    elif before.take.name != now.take.name:
+        seeds = {name.seed for name in new.values()}
+        gone = "sweep" if before.take.seed in seeds else "seed"
+        yield Reason("other_take" if before.take.name in new.values() else gone)
 
 
 def _edits(before: TakeEntry, now: TakeEntry, scene: SceneEntry) -> Iterator[Reason]:
-    """What was edited, told by the take of the same seed; where there is none, the fall of wildcards is no edit."""
-    same = next((take for take in scene.takes if take.seed == before.seed), None)
+    """What was edited, told by the take of the same name, else of the same seed.
+
+    Where there is none, the fall of wildcards is no edit.
+    """
+    alike = sorted(
+        (take for take in scene.takes if take.seed == before.seed), key=lambda take: take.name != before.name
+    )
+    same = alike[0] if alike else None
     return differences(before, same) if same else differences(_without_wildcards(before), _without_wildcards(now))
 
 
@@ -109,9 +117,9 @@ def _without_wildcards(take: TakeEntry) -> TakeEntry:
 
 
 def _more_or_fewer(before: ShownScene, now: ShownScene) -> Iterator[Reason]:
-    """Seeds that came or went beside the take that is shown."""
-    old, new = {seed for _, seed in before.takes}, {seed for _, seed in now.takes}
-    if before.take.seed in new:
+    """Takes that came or went beside the one that is shown."""
+    old, new = {name for _, name in before.takes}, {name for _, name in now.takes}
+    if before.take.name in new:
         if new - old:
             yield Reason("takes_added", (str(len(new - old)),))
         if old - new:

@@ -112,7 +112,9 @@ def _kind(take: TakeView) -> dict[str, Any]:
         "width": take.width,
         "height": take.height,
         "settings": take.settings,
-        "loras": [_without_blanks(lora.values) for lora in take.loras],
+        "loras": [_without_blanks(file.values) for file in take.loras],
+        "embeddings": [_without_blanks(file.values) for file in take.embeddings],
+        "hypernetworks": [_without_blanks(file.values) for file in take.hypernetworks],
         "device": f"{ran.device} ({ran.dtype})" if ran else "",
     }
 

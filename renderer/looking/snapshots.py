@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from renderer.manifest import TakeEntry
 from renderer.prompts import Origin, Part
 from renderer.take import key_of
+from renderer.take_name import TakeName
 
 KIND = "storyboard-history"
 START = f'{{"kind":"{KIND}"'.encode()
@@ -20,7 +21,8 @@ START = f'{{"kind":"{KIND}"'.encode()
 _IN_WORDS = ("prompt", "negative", "seed")
 """What of a take's record stands elsewhere in the file, so that scenes can share the rest."""
 
-Asked = tuple[str | None, tuple[tuple[str, int], ...]]
+ShownTakes = tuple[tuple[str, TakeName], ...]
+Asked = tuple[str | None, ShownTakes]
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,13 @@ class ShownScene:
     """A scene as a sheet showed it.
 
     `take` stood for the scene, with its `picture` (relative to the run folder, '' where it wasn't painted); `pick` is
-    the key of the author's choice, `takes` are key and seed of all.
+    the key of the author's choice, `takes` are key and name of all.
     """
 
     take: TakeEntry
     picture: str
     pick: str | None
-    takes: tuple[tuple[str, int], ...]
+    takes: ShownTakes
 
     @property
     def asked(self) -> Asked:
@@ -56,19 +58,23 @@ class Snapshot:
 
 
 class _Scene(BaseModel):
-    """A scene as it is written: `shown` is an index into its takes, the others are into the tables of the file."""
+    """A scene as it is written: `shown` is an index into its takes, the others are into the tables of the file.
+
+    A take is its key and its seed, and of a sweep its strength and its step.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     picture: str
     pick: str | None
-    takes: tuple[tuple[str, int], ...]
+    takes: tuple[tuple[str, int] | tuple[str, int, float | None, int | None], ...]
     shown: int
     prompt: tuple[int, ...]
     negative: tuple[int, ...]
     settings: int
     loras: tuple[str, ...]
+    hypernetworks: tuple[str, ...] = ()
 
 
 class _File(BaseModel):
@@ -112,13 +118,19 @@ def _packed_scene(name: str, scene: ShownScene, parts: _Table, settings: _Table)
         "id": name,
         "picture": scene.picture,
         "pick": scene.pick,
-        "takes": scene.takes,
-        "shown": scene.takes.index((take.key, take.seed)),
+        "takes": [_packed_take(key, name) for key, name in scene.takes],
+        "shown": scene.takes.index((take.key, take.name)),
         "prompt": [parts.number((part.text, part.origin, part.name)) for part in take.prompt],
         "negative": [parts.number((part.text, part.origin, part.name)) for part in take.negative],
         "settings": settings.number({word: value for word, value in take.record.items() if word not in _IN_WORDS}),
         "loras": take.loras,
+        "hypernetworks": take.hypernetworks,
     }
+
+
+def _packed_take(key: str, name: TakeName) -> tuple[object, ...]:
+    swept = (name.strength, name.step)
+    return (key, name.seed) if swept == (None, None) else (key, name.seed, *swept)
 
 
 def unpacked(content: bytes) -> Snapshot:
@@ -129,12 +141,23 @@ def unpacked(content: bytes) -> Snapshot:
 
 
 def _unpacked_scene(scene: _Scene, parts: list[Part], settings: tuple[dict[str, Any], ...]) -> ShownScene:
-    key, seed = scene.takes[scene.shown]
+    takes = tuple((key, TakeName(*name)) for key, *name in scene.takes)
+    key, name = takes[scene.shown]
     prompt = tuple(parts[number] for number in scene.prompt)
     negative = tuple(parts[number] for number in scene.negative)
     texts = {name: "".join(part.text for part in found) for name, found in (("prompt", prompt), ("negative", negative))}
-    record = {**settings[scene.settings], **texts, "seed": seed}
+    record = {**settings[scene.settings], **texts, "seed": name.seed}
     if key_of(record) != key:
         raise ValueError(f"{scene.id}: the take is not the one that its key names")
-    take = TakeEntry(key=key, seed=seed, prompt=prompt, negative=negative, record=record, loras=scene.loras)
-    return ShownScene(take, scene.picture, scene.pick, scene.takes)
+    take = TakeEntry(
+        key=key,
+        seed=name.seed,
+        strength=name.strength,
+        step=name.step,
+        prompt=prompt,
+        negative=negative,
+        record=record,
+        loras=scene.loras,
+        hypernetworks=scene.hypernetworks,
+    )
+    return ShownScene(take, scene.picture, scene.pick, takes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from renderer.looking.changes import Changes, view_changes
 from renderer.looking.picks import picture_path, scene_number
 from renderer.looking.thumbs import thumbnail
 from renderer.looking.urls import url_of
-from renderer.looking.views import GridPage, LoraView, PageView, SceneView, Status, TakeView
+from renderer.looking.views import GridPage, PageView, SceneView, Status, TakeView, TrainedView
 from renderer.manifest import LoraLineage, Manifest, SceneEntry, TakeEntry
 
 REVIEW = "review.json"
+
+_Lineage = Mapping[str, LoraLineage]
 
 
 def view_page(manifest: Manifest, folder: Path, painting: tuple[int, int] | None = None) -> PageView:
@@ -77,10 +79,11 @@ def _view_take(manifest: Manifest, scene: SceneEntry, take: TakeEntry, folder: P
     path = picture_path(folder, record)
     thumb = thumbnail(path, folder, take.key) if path else None
     reason = manifest.failures.get(take.key)
+    embeddings = take.record.get("embeddings", ())
     status: Status = "painted" if thumb else "missing" if record else "failed" if reason is not None else "unpainted"
     return TakeView(
         key=take.key,
-        seed=take.seed,
+        name=take.name,
         status=status,
         picked=take.key == scene.pick,
         picture=url_of(path, folder) if path and thumb else "",
@@ -89,22 +92,26 @@ def _view_take(manifest: Manifest, scene: SceneEntry, take: TakeEntry, folder: P
         prompt=take.prompt,
         negative=take.negative,
         record=take.record,
-        loras=_view_loras(take, manifest.lineage),
+        loras=_view_trained(take.record.get("loras", ()), take.loras, manifest.lineage),
+        embeddings=_view_trained(embeddings, (embedding["name"] for embedding in embeddings), manifest.lineage),
+        hypernetworks=_view_trained(take.record.get("hypernetworks", ()), take.hypernetworks, manifest.lineage),
         provenance=record.provenance if record else None,
     )
 
 
-def _view_loras(take: TakeEntry, lineage: dict[str, LoraLineage]) -> tuple[LoraView, ...]:
-    """The LoRAs of a take by name; those of which the record alone knows are named by their hash."""
-    names = iter(take.loras)
+def _view_trained(
+    used: Iterable[Mapping[str, Any]], names: Iterable[str], lineage: _Lineage
+) -> tuple[TrainedView, ...]:
+    """Trained files of a take by name; those of which the record alone knows are named by their hash."""
+    called = iter(names)
     return tuple(
-        LoraView(
-            next(names, lora["sha256"][:10]),
-            float(lora["strength"]),
-            lora["sha256"],
-            lineage.get(lora["sha256"], LoraLineage()),
+        TrainedView(
+            next(called, file["sha256"][:10]),
+            float(file["strength"]) if "strength" in file else None,
+            file["sha256"],
+            lineage.get(file["sha256"], LoraLineage()),
         )
-        for lora in take.record.get("loras", ())
+        for file in used
     )
 
 

@@ -9,11 +9,13 @@ from functools import cached_property
 from typing import Any, Literal
 
 from renderer.looking.changes import Before, Changes
+from renderer.looking.tables import TakeTable, tables_of
 from renderer.looking.text import shortened
 from renderer.manifest import LoraLineage, SceneEntry
 from renderer.prompts import Origin, Part
 from renderer.reasons import Reason
 from renderer.take import Provenance
+from renderer.take_name import TakeName, shown_number
 
 ALT_WIDTH = 100
 """Columns of a prompt (a hanzi: two) that describe its picture to those who can't see it; the rest is beside it."""
@@ -24,11 +26,14 @@ Status = Literal["painted", "missing", "failed", "unpainted"]
 
 
 @dataclass(frozen=True, slots=True)
-class LoraView:
-    """A LoRA of a take; `strength` 1.0 is exactly as trained, `sha256` that of its file, `lineage` where it is from."""
+class TrainedView:
+    """A LoRA, an embedding or a hypernetwork of a take; `sha256` is that of its file, `lineage` where it is from.
+
+    `strength` 1.0 is exactly as trained; an embedding has none.
+    """
 
     name: str
-    strength: float
+    strength: float | None
     sha256: str
     lineage: LoraLineage
 
@@ -48,7 +53,7 @@ class TakeView:
     """
 
     key: str
-    seed: int
+    name: TakeName
     status: Status
     picked: bool
     picture: str
@@ -57,8 +62,19 @@ class TakeView:
     prompt: tuple[Part, ...]
     negative: tuple[Part, ...]
     record: dict[str, Any]
-    loras: tuple[LoraView, ...]
+    loras: tuple[TrainedView, ...]
+    embeddings: tuple[TrainedView, ...]
+    hypernetworks: tuple[TrainedView, ...]
     provenance: Provenance | None
+
+    @property
+    def seed(self) -> int:
+        return self.name.seed
+
+    @property
+    def tried(self) -> tuple[tuple[str, str], ...]:
+        """What a sweep tries in it: word and value."""
+        return tuple((word, shown_number(value)) for word, value in self.name.parts.items() if word != "seed")
 
     @cached_property
     def prompt_text(self) -> str:
@@ -135,13 +151,18 @@ class SceneView:
         return "" if self.entry.negative_template in self.main.negative_text else self.entry.negative_template
 
     @property
-    def failures(self) -> dict[str, list[int]]:
-        """Why takes failed: each reason with the seeds that it kept from being painted."""
-        reasons: dict[str, list[int]] = {}
+    def failures(self) -> dict[str, list[str]]:
+        """Why takes failed: each reason with the takes that it kept from being painted."""
+        reasons: dict[str, list[str]] = {}
         for take in self.takes:
             if take.status == "failed":
-                reasons.setdefault(take.reason, []).append(take.seed)
+                reasons.setdefault(take.reason, []).append(take.name.short)
         return reasons
+
+    @cached_property
+    def tables(self) -> tuple[TakeTable, ...]:
+        """The takes as tables, where they are those of a sweep."""
+        return tables_of(self.takes)
 
 
 @dataclass(frozen=True, slots=True)

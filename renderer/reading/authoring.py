@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from renderer.errors import Problem, did_you_mean
+from renderer.errors import Problem, closest, did_you_mean
 from renderer.reading.yaml_file import Node, Where
 
 TEXT, MAPPING, LIST, NUMBER = "\0text", "\0mapping", "\0list", "\0number"
@@ -90,7 +91,7 @@ def _where(loc: Iterable[int | str]) -> Where:
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:
     """The pydantic models that a field's annotation speaks of."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if _is_model(annotation):
         yield annotation
     for argument in get_args(annotation):
         yield from _models(argument)
@@ -108,21 +109,41 @@ def _unknown_key(where: Where, root: Node, model: type[BaseModel], synonyms: Map
     key = str(where[-1])
     known = _model_at(model, where[:-1]).model_fields
     meant = synonyms.get(re.sub(r"[ -]", "_", key.casefold()), "")
-    elsewhere = [name for name, field in model.model_fields.items() if _has_key(field.annotation, key)]
     if meant in known:
         todo = f'Write "{meant}".'
     elif key in model.model_fields:
         todo = "It belongs at the top of the file."
-    elif elsewhere:
-        todo = f'It belongs under "{elsewhere[-1]}".'
+    elif sections := _sections_with(key, model.model_fields):
+        todo = f"It belongs under {sections}."
+    elif sections := _sections_with(meant, _plain_sections(model)):
+        todo = f'Write "{meant}" under {sections}.'
     else:
         todo = did_you_mean(key, known)
     parent = root.find(where[:-1])
     return parent.problem(where, f'unknown key "{key}".', todo, at=parent.keys.get(key))
 
 
+def _sections_with(key: str, fields: Mapping[str, FieldInfo]) -> str:
+    """The fields under which such a key stands: `"train" or "samples"`; '' for none."""
+    found = [f'"{name}"' for name, field in fields.items() if _has_key(field.annotation, key)]
+    return " or ".join(filter(None, (", ".join(found[:-1]), *found[-1:])))
+
+
 def _has_key(annotation: object, key: str) -> bool:
     return any(key in model.model_fields for model in _models(annotation))
+
+
+def _plain_sections(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields that hold one mapping of fixed keys: no list, and none with names of the author's own."""
+    return {
+        name: field
+        for name, field in model.model_fields.items()
+        if any(_is_model(form) for form in (field.annotation, *get_args(field.annotation)))
+    }
+
+
+def _is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _purpose(model: type[BaseModel], where: Where) -> str:
@@ -153,7 +174,7 @@ def _text(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
         written = str(value).lower() if isinstance(value, bool) else _number(value)
         todo = f'Put it in quotes: "{written}".'
     elif isinstance(value, dict):
-        todo = 'A text that begins with "{" needs quotes.'
+        todo = 'A text that begins with "{", or that holds ": ", needs quotes.'
     return f"expected text, got {describe(value)}.", todo
 
 
@@ -181,8 +202,7 @@ def _limit(words: str, name: str) -> _Words:
 def _choice(value: object, context: Mapping[str, Any]) -> tuple[str, str]:
     words = re.findall(r"'([^']*)'", str(context["expected"]))
     shown = ", ".join(words)
-    hint = did_you_mean(value, words) if isinstance(value, str) else ""
-    return f"expected one of {shown}, got {describe(value)}.", hint if hint.startswith("Did") else ""
+    return f"expected one of {shown}, got {describe(value)}.", closest(value, words) if isinstance(value, str) else ""
 
 
 def _length(words: str, name: str) -> _Words:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from renderer.errors import AuthoringError, Problem
 from renderer.reading.authoring import problems_of
-from renderer.reading.story_file import SYNONYMS, Shared
+from renderer.reading.story_file import Shared
+from renderer.reading.synonyms import SYNONYMS
 from renderer.reading.yaml_file import Key, Node, Where, merged, read_yaml
 
 MAX_FILES = 100

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from renderer.kolors.lora_file import ENDINGS, find_lora
+from renderer.reading.lora_steps import steps_folder
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -28,6 +29,16 @@ def find_file(name: str, beside: Path, folders: Sequence[Path]) -> Path | None:
         if "/" in name or "\\" in name:
             return beside / name if (beside / name).is_file() else None
         return find_lora(name, (*folders, beside))
+    except (OSError, ValueError):
+        return None
+
+
+def find_trained(name: str, beside: Path, folders: Sequence[Path]) -> Path | None:
+    """Where the file of a LoRA will lie that is still being trained: beside the folder that has its first steps."""
+    places = (beside,) if "/" in name or "\\" in name else (*folders, beside)
+    files = (place / f"{name.removesuffix('.safetensors')}.safetensors" for place in places)
+    try:
+        return next((file for file in files if steps_folder(file).is_dir()), None)
     except (OSError, ValueError):
         return None
 

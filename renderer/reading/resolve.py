@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from renderer.errors import ModelError, did_you_mean
-from renderer.kolors.card import KOLORS, ModelCard, find_model, model_folders, read_card
+from renderer.kolors.card import KOLORS
+from renderer.reading.adapter_entries import ReplaceEmbeddings, ReplaceHypernetworks, ReplaceLoras, SweepEntry
+from renderer.reading.adapters import Adapters
 from renderer.reading.casting import Casting
 from renderer.reading.findings import Findings
-from renderer.reading.lora_folders import find_file, known_loras
-from renderer.reading.salvage import STAND_IN
-from renderer.reading.scene import Character, LoraUse, Scene
+from renderer.reading.model_choice import DEFAULT_MODEL, choose_model
+from renderer.reading.scene import Character, EmbeddingUse, HypernetworkUse, LoraUse, Scene, Sweep, stack
 from renderer.reading.size import size_for
-from renderer.reading.story_file import (
-    MAX_SEED,
-    CharacterEntry,
-    Loras,
-    PickEntry,
-    ReplaceLoras,
-    ReplaceText,
-    SceneEntry,
-    SeedRange,
-    StoryFile,
-)
+from renderer.reading.story_file import CharacterEntry, PickEntry, ReplaceText, SceneEntry, SeedRange, StoryFile
+from renderer.reading.values import MAX_SEED
 from renderer.reading.yaml_file import Where
+from renderer.take_name import TakeName
 
-DEFAULT_MODEL = "kolors-mini"
 MAX_TAKES = 100_000
+SHOWN = 8
+"""Most seeds or takes that are listed where a pick is none of them."""
 
 
 class Resolver:
@@ -38,53 +31,34 @@ class Resolver:
         self, story: StoryFile, findings: Findings, folders: Sequence[Path], models: Sequence[Path] | None
     ) -> None:
         self.story, self.findings = story, findings
-        self.folders, self.models = folders, models
-        self._files: dict[tuple[str, Path], Path | None] = {}
-        self.model = story.model or DEFAULT_MODEL
-        self.model_folder, self.card = self._find_model()
+        self.adapters = Adapters(findings, folders)
+        self.model, self.model_folder, self.card = choose_model(findings, story.model or DEFAULT_MODEL, models)
         self.casting = Casting(findings, story.characters or {})
         self.casting.template(("style",), story.style or "")
         self.casting.template(("negative",), story.negative or "")
         self.characters = {name: self._character(name, entry) for name, entry in (story.characters or {}).items()}
         self.size = self._size(("size",), story.size, self.card.size if self.card else KOLORS.size)
-        self.loras = tuple(self._loras(("loras",), story.loras))
+        self.loras = self.adapters.loras(("loras",), story.loras)
+        self.sweep = self.adapters.sweep(("sweep",), story.sweep)
+        self.embeddings = self.adapters.embeddings(("embeddings",), story.embeddings)
+        self.hypernetworks = self.adapters.hypernetworks(("hypernetworks",), story.hypernetworks)
         self.scenes = tuple(self._scene(index, entry) for index, entry in enumerate(story.scenes))
         self._check_ids()
         self._check_takes()
         self.casting.warn_of_unused()
-
-    def _find_model(self) -> tuple[Path | None, ModelCard | None]:
-        node = self.findings.root.find(("model",))
-        is_path = any(mark in self.model for mark in "/\\") or self.model.startswith(".")
-        if is_path:
-            self.model = str((node.source.file.parent / self.model).absolute())
-        try:
-            folder = find_model(self.model, None, self.models)
-            if folder is not None:
-                return folder, read_card(folder)
-        except (ModelError, OSError, ValueError) as error:
-            self.findings.tell(("model",), f"the model can't be used: {error}.")
-            return None, None
-        if self.model == KOLORS.name:
-            return None, KOLORS
-        if is_path:
-            what, todo = f'there is no model folder "{self.model}".', "A path is relative to the file it stands in."
-        else:
-            what, todo = f'there is no model "{self.model}".', did_you_mean(self.model, self._known_models())
-        self.findings.tell(("model",), what, todo)
-        return None, None
-
-    def _known_models(self) -> set[str]:
-        folders = model_folders() if self.models is None else self.models
-        found = {folder.name for parent in folders for folder in parent.glob("*") if folder.is_dir()}
-        return {*found, KOLORS.name}
 
     def _character(self, name: str, entry: str | CharacterEntry) -> Character:
         if isinstance(entry, str):
             return Character(name, entry)
         where: Where = ("characters", name)
         self.casting.template((*where, "negative"), entry.negative or "")
-        return Character(name, entry.prompt, entry.negative or "", tuple(self._loras((*where, "loras"), entry.loras)))
+        return Character(
+            name=name,
+            prompt=entry.prompt,
+            negative=entry.negative or "",
+            loras=self.adapters.loras((*where, "loras"), entry.loras),
+            embeddings=self.adapters.embeddings((*where, "embeddings"), entry.embeddings),
+        )
 
     def _size(self, where: Where, text: str | None, default: tuple[int, int]) -> tuple[int, int]:
         if text is None or self.card is None:
@@ -94,30 +68,6 @@ class Resolver:
         except ValueError as error:
             self.findings.tell(where, f'no picture of "{text}" can be painted:', str(error))
             return default
-
-    def _loras(self, where: Where, entries: Loras | None) -> Iterator[LoraUse]:
-        seen: set[Path] = set()
-        for index, entry in enumerate(entries or ()):
-            place = (*where, index)
-            name = entry if isinstance(entry, str) else entry.name
-            if name == STAND_IN and place in self.findings.lost:
-                continue
-            path = self._lora_file(name, self.findings.root.find(place).source.file.parent)
-            if path is None:
-                hint = did_you_mean(name, known_loras(self.folders))
-                todo = hint or "Put its file into lora_weights/ beside the story."
-                self.findings.tell(place, f'there is no LoRA "{name}".', todo)
-            elif path in seen:
-                self.findings.tell(place, f'the LoRA "{name}" is given twice.', "Keep one of them.")
-            else:
-                seen.add(path)
-                scale = {} if isinstance(entry, str) else entry.model_dump(exclude={"name"})
-                yield LoraUse(path.stem, path, **scale, where=place)
-
-    def _lora_file(self, name: str, beside: Path) -> Path | None:
-        if (name, beside) not in self._files:
-            self._files[name, beside] = find_file(name, beside, self.folders)
-        return self._files[name, beside]
 
     def _scene(self, index: int, entry: SceneEntry) -> Scene:
         where: Where = ("scenes", index)
@@ -129,6 +79,7 @@ class Resolver:
         )
         negative, replaces = self._negative(where, entry)
         base, own = self._scene_loras(where, entry)
+        base_embeddings, own_embeddings = self._scene_embeddings(where, entry)
         width, height = self._size((*where, "size"), entry.size, self.size)
         return Scene(
             index=index,
@@ -146,7 +97,11 @@ class Resolver:
             base_loras=base,
             own_loras=own,
             characters=tuple(appearing),
-            pick=entry.pick.seed if isinstance(entry.pick, PickEntry) else entry.pick,
+            sweep=self._sweep((*where, "sweep"), entry),
+            base_embeddings=base_embeddings,
+            own_embeddings=own_embeddings,
+            hypernetworks=self._scene_hypernetworks((*where, "hypernetworks"), entry),
+            pick=_pick(entry.pick),
             shot=entry.shot or "",
             camera=entry.camera or "",
             action=entry.action or "",
@@ -166,8 +121,27 @@ class Resolver:
     def _scene_loras(self, where: Where, entry: SceneEntry) -> tuple[tuple[LoraUse, ...], tuple[LoraUse, ...]]:
         """The LoRAs below those of the scene's characters, and those above."""
         if isinstance(entry.loras, ReplaceLoras):
-            return tuple(self._loras((*where, "loras", "replace"), entry.loras.replace)), ()
-        return self.loras, tuple(self._loras((*where, "loras"), entry.loras))
+            return self.adapters.loras((*where, "loras", "replace"), entry.loras.replace), ()
+        return self.loras, self.adapters.loras((*where, "loras"), entry.loras)
+
+    def _scene_embeddings(
+        self, where: Where, entry: SceneEntry
+    ) -> tuple[tuple[EmbeddingUse, ...], tuple[EmbeddingUse, ...]]:
+        """The embeddings below those of the scene's characters, and those above."""
+        if isinstance(entry.embeddings, ReplaceEmbeddings):
+            return self.adapters.embeddings((*where, "embeddings", "replace"), entry.embeddings.replace), ()
+        return self.embeddings, self.adapters.embeddings((*where, "embeddings"), entry.embeddings)
+
+    def _scene_hypernetworks(self, where: Where, entry: SceneEntry) -> tuple[HypernetworkUse, ...]:
+        if isinstance(entry.hypernetworks, ReplaceHypernetworks):
+            return self.adapters.hypernetworks((*where, "replace"), entry.hypernetworks.replace)
+        return stack((self.hypernetworks, self.adapters.hypernetworks(where, entry.hypernetworks)))
+
+    def _sweep(self, where: Where, entry: SceneEntry) -> Sweep | None:
+        """The scene's own sweep, else the story's."""
+        if isinstance(entry.sweep, SweepEntry):
+            return self.adapters.sweep(where, entry.sweep)
+        return self.sweep if entry.sweep is None else None
 
     def _seeds(self, where: Where, entry: SceneEntry) -> tuple[int, ...]:
         if entry.seed is not None and entry.seeds is not None:
@@ -196,13 +170,32 @@ class Resolver:
 
     def _check_takes(self) -> None:
         for scene in self.scenes:
-            where: Where = ("scenes", scene.index)
-            unsure = any((*where, key) in self.findings.lost for key in ("seed", "seeds", "pick"))
-            if scene.pick is not None and scene.pick not in scene.seeds and not unsure:
-                shown = ", ".join(map(str, scene.seeds[:8])) + (", …" if len(scene.seeds) > 8 else "")
-                what = f"no take of this scene has the seed {scene.pick}."
-                self.findings.tell((*where, "pick"), what, f"Its seeds: {shown}.")
-        takes = sum(len(scene.seeds) for scene in self.scenes)
+            self._check_pick(scene)
+        takes = sum(len(scene.seeds) * (len(scene.sweep) if scene.sweep else 1) for scene in self.scenes)
         if takes > MAX_TAKES:
             what = f"the story asks for {takes:,} pictures; at most {MAX_TAKES:,} are painted in one go."
-            self.findings.tell(("scenes",), what, "Split it into several stories.")
+            sweeps = any(scene.sweep for scene in self.scenes)
+            todo = "Sweep fewer strengths and steps, or fewer seeds." if sweeps else "Split it into several stories."
+            self.findings.tell(("scenes",), what, todo)
+
+    def _check_pick(self, scene: Scene) -> None:
+        where: Where = ("scenes", scene.index)
+        unsure = any((*where, key) in self.findings.lost for key in ("seed", "seeds", "sweep", "pick"))
+        if scene.pick is None or unsure or ("sweep",) in self.findings.lost:
+            return
+        if scene.pick.seed not in scene.seeds:
+            shown = ", ".join(map(str, scene.seeds[:SHOWN])) + (", …" if len(scene.seeds) > SHOWN else "")
+            what = f"no take of this scene has the seed {scene.pick.seed}."
+            self.findings.tell((*where, "pick"), what, f"Its seeds: {shown}.")
+        elif scene.pick not in (names := tuple(scene.takes((scene.pick.seed,)))):
+            shown = ", ".join(name.written for name in names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+            many = "several takes of this scene have" if scene.pick.parts.keys() < names[0].parts.keys() else ""
+            what = f"{many or 'no take of this scene has'} the {scene.pick}."
+            self.findings.tell((*where, "pick"), what, f"Choose one: {shown}.")
+
+
+def _pick(entry: PickEntry | int | None) -> TakeName | None:
+    """The take that a scene's `pick:` names."""
+    if isinstance(entry, PickEntry):
+        return TakeName(entry.seed, entry.strength, entry.step)
+    return None if entry is None else TakeName(entry)

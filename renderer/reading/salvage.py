@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from renderer.errors import Problem
 from renderer.reading.authoring import problems_of
-from renderer.reading.story_file import SYNONYMS, StoryFile
+from renderer.reading.story_file import StoryFile
+from renderer.reading.synonyms import SYNONYMS
 from renderer.reading.yaml_file import Node, Where
 
 STAND_IN = "-"

@@ -1,13 +1,15 @@
-"""What a storyboard is made of: scenes, characters, and the LoRAs they are painted with, every default filled in."""
+"""What a storyboard is made of: scenes, characters, and what they are painted with, every default filled in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from renderer.kolors.card import Sampler
 from renderer.reading.yaml_file import Where
+from renderer.take_name import TakeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,8 @@ class LoraUse:
     """A LoRA file and how it is applied; `where` is its entry in the storyboard.
 
     `strength` 1.0 is exactly as trained; `alpha` and `rank` complete a file that doesn't state them;
-    `diffsynth_alpha` is DiffSynth 1.x's own `lora_alpha`.
+    `diffsynth_alpha` is DiffSynth 1.x's own `lora_alpha`. With a `step` it is not what `path` holds that is applied
+    but `step_path`, what it was at that step of its training.
     """
 
     name: str
@@ -24,7 +27,67 @@ class LoraUse:
     alpha: float | None = None
     rank: int | None = None
     diffsynth_alpha: float | None = None
+    step: int | None = None
+    step_path: Path | None = None
     where: Where = field(default=(), compare=False)
+
+    @property
+    def file(self) -> Path:
+        """The file that is applied."""
+        return self.step_path or self.path
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingUse:
+    """An embedding's file: where it is in scope, `<name>` in a text stands for it; `where` is its entry."""
+
+    name: str
+    path: Path
+    where: Where = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HypernetworkUse:
+    """A hypernetwork's file and its strength, 1.0 as trained; `where` is its entry in the storyboard."""
+
+    name: str
+    path: Path
+    strength: float = 1.0
+    where: Where = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A LoRA that is tried out at `strengths` and at steps of its training, `files` by step; empty: not tried out."""
+
+    lora: LoraUse
+    strengths: tuple[float, ...]
+    files: Mapping[int, Path]
+
+    def __len__(self) -> int:
+        """The number of takes that it makes of a seed."""
+        return max(1, len(self.strengths)) * max(1, len(self.files))
+
+    def names(self, seed: int) -> Iterator[TakeName]:
+        """The takes of a seed, step by step, at each from strength to strength."""
+        for step in self.files or (None,):
+            for strength in self.strengths or (None,):
+                yield TakeName(seed, strength, step)
+
+    def uses(self) -> Iterator[LoraUse]:
+        """The LoRA as each of its files has it."""
+        stepped = [replace(self.lora, step=step, step_path=path) for step, path in self.files.items()]
+        return iter(stepped or [self.lora])
+
+    def applied(self, loras: Iterable[LoraUse], name: TakeName) -> tuple[LoraUse, ...]:
+        """The LoRAs of a take, the swept one as its name says; where it isn't among them it comes last."""
+        stacked = {use.path: use for use in loras}
+        use = stacked.get(self.lora.path, self.lora)
+        if name.strength is not None:
+            use = replace(use, strength=name.strength)
+        if name.step is not None:
+            use = replace(use, step=name.step, step_path=self.files[name.step])
+        return tuple((stacked | {use.path: use}).values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +98,7 @@ class Character:
     prompt: str
     negative: str = ""
     loras: tuple[LoraUse, ...] = ()
+    embeddings: tuple[EmbeddingUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +107,8 @@ class Scene:
 
     `prompt` and `style` are as authored; `negative_text` is the scene's own, with `replaces_negative` instead of the
     board's. `characters` are those that may appear. A take is painted with `base_loras`, then those of the characters
-    that do appear, then `own_loras`: `Storyboard.loras` puts them together.
+    that do appear, then `own_loras`, and what a `sweep` makes of them: `Storyboard.loras` puts them together, as
+    `Storyboard.embeddings` does for embeddings. `pick` names the chosen take.
     """
 
     index: int
@@ -61,7 +126,11 @@ class Scene:
     base_loras: tuple[LoraUse, ...] = ()
     own_loras: tuple[LoraUse, ...] = ()
     characters: tuple[str, ...] = ()
-    pick: int | None = None
+    sweep: Sweep | None = None
+    base_embeddings: tuple[EmbeddingUse, ...] = ()
+    own_embeddings: tuple[EmbeddingUse, ...] = ()
+    hypernetworks: tuple[HypernetworkUse, ...] = ()
+    pick: TakeName | None = None
     shot: str = ""
     camera: str = ""
     action: str = ""
@@ -69,10 +138,18 @@ class Scene:
     note: str = ""
     duration: float | None = None
 
+    def takes(self, seeds: Iterable[int]) -> Iterator[TakeName]:
+        """The takes of these seeds."""
+        for seed in seeds:
+            yield from self.sweep.names(seed) if self.sweep else (TakeName(seed),)
 
-def stack(layers: Iterable[Iterable[LoraUse]]) -> tuple[LoraUse, ...]:
-    """One stack of LoRAs from several: a file that is named again keeps its place and takes the later strength."""
-    stacked: dict[Path, LoraUse] = {}
+
+Use = TypeVar("Use", LoraUse, HypernetworkUse)
+
+
+def stack(layers: Iterable[Iterable[Use]]) -> tuple[Use, ...]:
+    """One stack from several: a file that is named again keeps its place and takes the later strength."""
+    stacked: dict[Path, Use] = {}
     for layer in layers:
         for use in layer:
             stacked[use.path] = use

@@ -10,10 +10,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from filelock import FileLock, Timeout
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+)
 
 from renderer.errors import ReviewError
 from renderer.files import write_atomically
+from renderer.take_name import TakeName
 
 REVIEW_FORMAT = 1
 REVIEW_FILE = "review.json"
@@ -54,14 +65,28 @@ class _Strict(BaseModel):
 
 
 class Decision(_Strict):
-    """What was decided about one take. `at` is the time of its last change, ISO 8601 in UTC."""
+    """What was decided about one take. `at` is the time of its last change, ISO 8601 in UTC.
+
+    `strength` and `step` are there where the take is one of a sweep that has them.
+    """
 
     scene: Line
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    strength: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    step: Annotated[int, Field(ge=0)] | None = None
     flag: Literal["pick", "reject", "none"] = "none"
     stars: Annotated[int, Field(ge=0, le=5)] = 0
     note: Annotated[str, BeforeValidator(_whole_characters), Field(max_length=1_000_000)] = ""
     at: Moment
+
+    @model_serializer(mode="wrap")
+    def _without_blanks(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if value is not None}
+
+    @property
+    def name(self) -> TakeName:
+        """What the take was called."""
+        return TakeName(self.seed, self.strength, self.step)
 
     @property
     def moment(self) -> datetime:

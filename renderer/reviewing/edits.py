@@ -12,9 +12,11 @@ from typing import Any
 
 from renderer.errors import AuthoringError, Problem
 from renderer.reading.yaml_file import Node, Source, parse_yaml
-from renderer.reviewing.entries import change_items, drop_items, drop_pair, put_items, put_pair
+from renderer.reviewing.entries import change_items, drop_items, put_items, put_pair, put_value
+from renderer.reviewing.picking import pick_splices, said_pick
 from renderer.reviewing.splices import OddlyWrittenError, Splice, clear_lines, spliced
 from renderer.reviewing.written import Written, read_written
+from renderer.take_name import TakeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Wish:
     """What a scene, counted from 0, shall say: its pick (None: none) and its seeds."""
 
     scene: int
-    pick: int | None
+    pick: TakeName | None
     seeds: tuple[int, ...]
 
 
@@ -90,29 +92,7 @@ def _each(text: str, wishes: Sequence[Wish], scenes: Sequence[Any], splices: Any
 
 
 def _pick_splices(text: str, scene: Written, said: Mapping[str, Any], wish: Wish) -> Iterator[Splice]:
-    if _pick(said) == wish.pick:
-        return
-    pair = scene.pair("pick")
-    if pair is None:
-        yield put_pair(
-            text, scene, "pick", "null" if wish.pick is None else str(wish.pick), ("seeds", "seed", "prompt")
-        )
-    elif wish.pick is not None:
-        yield _value_splice(text, pair[1].pair("seed") or pair, str(wish.pick))
-    elif _parts_text(text, scene, pair):
-        yield _value_splice(text, pair, "null")
-    else:
-        yield from drop_pair(text, scene, "pick")
-
-
-def _parts_text(text: str, scene: Written, pair: tuple[Written, Written]) -> bool:
-    """Whether without this entry comments or empty lines behind it would become part of the text before it."""
-    before = scene.pairs[: scene.pairs.index(pair)]
-    if not before or text[before[-1][1].start] not in "|>":
-        return False
-    behind = text[pair[1].end :]
-    gap = behind[: len(behind) - len(behind.lstrip())]
-    return behind.lstrip()[:1] == "#" or len(gap.splitlines()) > 1
+    return pick_splices(text, scene, said_pick(said), wish.pick)
 
 
 def _seed_splices(text: str, scene: Written, said: Mapping[str, Any], wish: Wish) -> Iterator[Splice]:
@@ -129,13 +109,13 @@ def _seed_splices(text: str, scene: Written, said: Mapping[str, Any], wish: Wish
         yield Splice(colon, colon, f" {flow}")
         yield clear_lines(text, value.pairs[0][0].start, value.end)
     elif listed:
-        yield _value_splice(text, listed, flow)
+        yield put_value(text, listed, flow)
     elif single and len(wish.seeds) == 1:
-        yield _value_splice(text, single, str(wish.seeds[0]))
+        yield put_value(text, single, str(wish.seeds[0]))
     elif single:
         quote = single[0].quote
         yield Splice(single[0].start, single[0].end, f"{quote}seeds{quote}")
-        yield _value_splice(text, single, flow)
+        yield put_value(text, single, flow)
     else:
         yield put_pair(text, scene, "seeds", flow, ("negative", "prompt"))
 
@@ -150,12 +130,6 @@ def _list_splices(text: str, written: Written, seeds: Sequence[int], wished: Seq
     yield from drop_items(text, written, dropped)
     if added:
         yield put_items(text, written, max(kept), added)
-
-
-def _value_splice(text: str, pair: tuple[Written, Written], new: str) -> Splice:
-    _, value = pair
-    gap = "" if text[value.start - 1].isspace() else " "
-    return Splice(value.start, value.end, gap + new if value.end == value.start else new)
 
 
 def _out_of_reach(root: Node, written: Written, wishes: Sequence[Wish]) -> Iterator[tuple[int, Problem]]:
@@ -174,7 +148,7 @@ def _problem(root: Node, wish: Wish, what: str) -> Problem:
     said = _said(wish.scene, _scenes(root)[wish.scene])
     todo = []
     if said.pick != wish.pick:
-        todo.append("pick: null" if wish.pick is None else f"pick: {wish.pick}")
+        todo.append("pick: null" if wish.pick is None else f"pick: {wish.pick.written}")
     if said.seeds != wish.seeds:
         todo.append(f"seeds: [{', '.join(map(str, wish.seeds))}]")
     return root.find(where).problem(where, f"this scene can't be changed here: {what}", f"By hand: {', '.join(todo)}.")
@@ -192,13 +166,7 @@ def _scenes(root: Node) -> list[dict[str, Any]]:
 
 def _said(index: int, scene: Mapping[str, Any]) -> Wish:
     """What a scene says now."""
-    return Wish(index, _pick(scene), _seeds(scene))
-
-
-def _pick(scene: Mapping[str, Any]) -> int | None:
-    pick: Any = scene.get("pick")
-    seed: int | None = pick["seed"] if isinstance(pick, dict) else pick
-    return seed
+    return Wish(index, said_pick(scene), _seeds(scene))
 
 
 def _seeds(scene: Mapping[str, Any]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from renderer.reviewing.flow import drop_flow
 from renderer.reviewing.splices import OddlyWrittenError, Splice, before_blanks, clear_lines, comments_in
@@ -27,20 +27,31 @@ def put_pair(text: str, mapping: Written, name: str, value: str, after: Sequence
     return Splice(end, end, margin + entry)
 
 
-def drop_pair(text: str, mapping: Written, name: str) -> Iterator[Splice]:
-    """An entry of a mapping taken out; comments behind it stay."""
-    pair = mapping.pair(name)
-    assert pair is not None
-    if mapping.flow:
-        yield from drop_flow(text, mapping, {mapping.pairs.index(pair)})
+def put_value(text: str, pair: tuple[Written, Written], new: str) -> Splice:
+    """Another value of an entry."""
+    _, value = pair
+    gap = "" if text[value.start - 1].isspace() else " "
+    return Splice(value.start, value.end, gap + new if value.end == value.start else new)
+
+
+def drop_pairs(text: str, mapping: Written, names: Collection[str]) -> Iterator[Splice]:
+    """Entries of a mapping taken out; comments behind them stay."""
+    dropped = {index for index, (key, _) in enumerate(mapping.pairs) if key.kind == "scalar" and key.text in names}
+    if mapping.flow and dropped:
+        yield from drop_flow(text, mapping, dropped)
         return
-    key, value = pair
+    for index in dropped:
+        yield from _drop_from_block(text, mapping, index)
+
+
+def _drop_from_block(text: str, mapping: Written, index: int) -> Iterator[Splice]:
+    key, value = mapping.pairs[index]
     begin = _begin(text, key)
     lead = text[line_start(text, begin) : begin]
     if not lead.strip():
         yield clear_lines(text, begin, value.end)
         return
-    following = mapping.pairs[mapping.pairs.index(pair) + 1 :]
+    following = mapping.pairs[index + 1 :]
     if not following:
         raise OddlyWrittenError
     end, upto = line_end(text, value.end), _begin(text, following[0][0])

@@ -10,19 +10,20 @@ from renderer.plan import Plan, fresh_seeds
 from renderer.reviewing.decisions import Decision
 from renderer.reviewing.edits import Wish
 from renderer.storyboard import Scene
+from renderer.take_name import TakeName
 
 
 @dataclass(frozen=True)
 class ReviewedScene:
-    """A scene with its takes as the file has them now (key → seed), and what was decided about those, by key.
+    """A scene with its takes as the file has them now (key → name), and what was decided about those, by key.
 
     `extra_seeds` were asked for with `render --more` and stand in no file; `was` is the pick of the last render.
     """
 
     scene: Scene
-    takes: Mapping[str, int]
+    takes: Mapping[str, TakeName]
     extra_seeds: tuple[int, ...]
-    was: int | None
+    was: TakeName | None
     decisions: Mapping[str, Decision]
 
     @cached_property
@@ -32,8 +33,8 @@ class ReviewedScene:
         return max(picked, key=lambda key: self.decisions[key].moment, default=None)
 
     @cached_property
-    def pick(self) -> int | None:
-        """What the scene's `pick:` shall be: the seed of the picked take, else what it is unless that was un-picked."""
+    def pick(self) -> TakeName | None:
+        """What the scene's `pick:` shall be: the picked take, else what it is unless that was un-picked."""
         if self.picked is not None:
             return self.takes[self.picked]
         undone = {self.takes[key] for key, decision in self.decisions.items() if decision.flag in ("none", "reject")}
@@ -48,7 +49,7 @@ class ReviewedScene:
     def rejected(self) -> tuple[int, ...]:
         """The seeds of which no take is left that was not rejected."""
         rejected = {key for key, decision in self.decisions.items() if decision.flag == "reject"}
-        left = {seed for key, seed in self.takes.items() if key not in rejected}
+        left = {name.seed for key, name in self.takes.items() if key not in rejected}
         return tuple(seed for seed in self.seeds if seed not in left)
 
     @property
@@ -68,9 +69,13 @@ class Proposal:
 
 def reviewed_scenes(plan: Plan, decisions: Mapping[str, Decision]) -> list[ReviewedScene]:
     """The scenes of a story in their order. A decision goes to its scene, or to the one that has its take now."""
-    takes: dict[str, dict[str, int]] = {}
-    for planned in plan.takes:
-        takes.setdefault(planned.take.scene, {})[planned.take.key] = planned.take.seed
+    chosen = {scene.id: scene.pick for scene in plan.storyboard.scenes}
+    takes: dict[str, dict[str, TakeName]] = {}
+    for take in (planned.take for planned in plan.takes):
+        names = takes.setdefault(take.scene, {})
+        # A sweep may have one picture under several names, where steps of a training are the same file.
+        if take.key not in names or take.name == chosen[take.scene]:
+            names[take.key] = take.name
     homes: dict[str, str] = {}
     for scene, keys in takes.items():
         for key in keys.keys() & decisions.keys():
@@ -99,7 +104,7 @@ def propose(reviewed: ReviewedScene, *, remove_rejected: bool, more: int, avoid:
     fresh = fresh_seeds({*reviewed.seeds, *avoid}, more) if reviewed.all_rejected else ()
     dropped = reviewed.rejected if remove_rejected and (fresh or not reviewed.all_rejected) else ()
     kept = tuple(seed for seed in reviewed.seeds if seed not in dropped)
-    seeds = (*kept, *fresh) if fresh or dropped or pick in reviewed.extra_seeds else scene.seeds
+    seeds = (*kept, *fresh) if fresh or dropped or (pick and pick.seed in reviewed.extra_seeds) else scene.seeds
     wish = Wish(scene.index, pick, seeds)
     return Proposal(wish, tuple(_words(reviewed, wish)), tuple(_left_out(reviewed, wish, remove_rejected, fresh)))
 
@@ -115,31 +120,34 @@ def stale(scenes: Iterable[ReviewedScene], decisions: Mapping[str, Decision], fl
     for key, decision in decisions.items():
         if decision.flag not in flags or key in present:
             continue
-        reviewed, what = known.get(decision.scene), f"{decision.scene}: seed {decision.seed} was {done[decision.flag]}"
+        reviewed, what = known.get(decision.scene), f"{decision.scene}: {decision.name} was {done[decision.flag]}"
         if reviewed is None:
             yield f"{what}, but the story has no scene of that name any more."
         elif decision.seed not in reviewed.seeds:
             if decision.flag == "pick" and reviewed.picked is None:
                 yield f"{what}, but the scene doesn't have that seed any more."
+        elif decision.name not in reviewed.takes.values():
+            if decision.flag == "pick" and reviewed.picked is None:
+                yield f"{what}, but the scene has no such take any more."
         elif not _decided_anew(reviewed, decision):
             yield f"{what}, but it would come out otherwise now: something about it was edited since. Look at it again."
 
 
 def _decided_anew(reviewed: ReviewedScene, old: Decision) -> bool:
-    seeds = {reviewed.takes[key] for key in reviewed.decisions}
-    return old.seed in seeds or (old.flag == "pick" and reviewed.picked is not None)
+    names = {reviewed.takes[key] for key in reviewed.decisions}
+    return old.name in names or (old.flag == "pick" and reviewed.picked is not None)
 
 
-def _picks_of_last_render(plan: Plan) -> dict[str, int | None]:
+def _picks_of_last_render(plan: Plan) -> dict[str, TakeName | None]:
     scenes = plan.previous.scenes if plan.previous else ()
-    return {scene.id: next((take.seed for take in scene.takes if take.key == scene.pick), None) for scene in scenes}
+    return {scene.id: next((take.name for take in scene.takes if take.key == scene.pick), None) for scene in scenes}
 
 
 def _words(reviewed: ReviewedScene, wish: Wish) -> Iterator[str]:
     scene = reviewed.scene
     if wish.pick != scene.pick:
-        new = f"pick {wish.pick}" if wish.pick is not None else "no pick"
-        old = f" instead of {scene.pick}" if scene.pick is not None else ""
+        new = f"pick {wish.pick.written}" if wish.pick is not None else "no pick"
+        old = f" instead of {scene.pick.written}" if scene.pick is not None else ""
         since = ", which the file was given after the last render" if scene.pick not in (None, reviewed.was) else ""
         yield f"{scene.id}: {new}{old}{since}."
     removed = [seed for seed in scene.seeds if seed not in wish.seeds]

@@ -19,7 +19,7 @@ function openBefore(key) {
   const scene = sceneById.get(story.takes[key].scene);
   if (!hasBefore(scene)) return void announce(word("no_before"));
   const article = document.getElementById(`scene-${scene.number}`);
-  const shown = story.takes[article.querySelector("figure.main")?.dataset.take ?? scene.main];
+  const shown = story.takes[article.querySelector("figure:is(.main, .shown)")?.dataset.take ?? scene.main];
   const now = shown.picture ? shown : story.takes[scene.takes.find((take) => story.takes[take].picture)];
   const dialog = makeDialog("before", "before_after");
   dialog.querySelector("h2").after(make("bdi", { class: "about", text: `${scene.number} ${scene.id}` }));

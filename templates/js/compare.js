@@ -1,6 +1,6 @@
-// Comparing: two to eight takes side by side under one lens; those of a scene, or those that were marked for it.
+// Comparing: two to nine takes side by side under one lens; those of a scene, or those that were marked for it.
 
-const MOST = 8;
+const MOST = 9; // three by three, as sweeps like to be
 const marked = new Set(); // keys of takes marked for comparing, in the order of marking
 let compared = null; // what the open comparison stands on
 
@@ -39,16 +39,38 @@ function drawMarked() {
   document.getElementById("clear-marks").hidden = marked.size === 0;
 }
 
-// Those marked; else the takes of the scene that can be seen, around the current one.
+// Those marked; else the takes of the scene that can be seen, around the current one; of a sweep whole rows of its table.
 function takesToCompare() {
   const painted = (keys) => keys.filter((key) => story.takes[key]?.picture);
   if (marked.size > 1) return painted([...marked]);
   const here = loupe ? loupeTake() : takeAtCursor();
   if (!here) return [];
   const seen = new Set(loupe ? loupe.keys : visibleTakes().map((figure) => figure.dataset.take));
-  const keys = painted(sceneById.get(story.takes[here].scene).takes.filter((key) => seen.has(key)));
-  const first = Math.max(0, Math.min(keys.indexOf(here) - MOST / 2, keys.length - MOST));
-  return keys.slice(first, first + MOST);
+  const keys = [...new Set(painted(tableAround(here).filter((key) => seen.has(key))))];
+  const columns = columnsOf(keys) <= MOST ? columnsOf(keys) : 1;
+  const rows = Math.floor(MOST / columns);
+  const row = Math.floor(keys.indexOf(here) / columns) - Math.floor(rows / 2);
+  const first = Math.max(0, Math.min(row * columns, keys.length - rows * columns));
+  return keys.slice(first, first + rows * columns);
+}
+
+// The takes of the scene; of a sweep with a table for each seed, those of the table.
+function tableAround(key) {
+  const { takes } = sceneById.get(story.takes[key].scene);
+  const { seed, strength, step } = story.takes[key];
+  return strength === undefined || step === undefined ? takes : takes.filter((other) => story.takes[other].seed === seed);
+}
+
+// How many takes a row of their table has, where they are a sweep's and make one without gaps; else 1.
+function columnsOf(keys) {
+  const rows = new Map();
+  for (const { scene, seed, strength, step } of keys.map((key) => story.takes[key])) {
+    if (strength === undefined && step === undefined) return 1;
+    const row = JSON.stringify([scene, seed, strength === undefined ? null : step]);
+    rows.set(row, (rows.get(row) ?? 0) + 1);
+  }
+  const lengths = new Set(rows.values());
+  return lengths.size === 1 ? [...lengths][0] : 1;
 }
 
 function openCompare() {
@@ -108,7 +130,7 @@ function focusComparedRow(step) {
   focusCompared(step * compared.columns);
 }
 
-// As many columns as make the pictures largest.
+// As many columns as make the pictures largest; a sweep's takes stand as in their table.
 function arrangeCells() {
   if (!compared) return;
   const { keys, dialog } = compared;
@@ -116,6 +138,8 @@ function arrangeCells() {
   const shape = story.takes[keys[0]].width / story.takes[keys[0]].height;
   const size = (columns) => Math.min(cells.clientWidth / columns, (cells.clientHeight / Math.ceil(keys.length / columns) - 80) * shape);
   const ways = keys.map((_, index) => index + 1);
-  compared.columns = ways.reduce((best, columns) => (size(columns) > size(best) + 1 ? columns : best), 1);
+  const largest = ways.reduce((best, columns) => (size(columns) > size(best) + 1 ? columns : best), 1);
+  const columns = columnsOf(keys);
+  compared.columns = columns > 1 && columns < keys.length ? columns : largest;
   cells.style.setProperty("--columns", compared.columns);
 }

@@ -95,26 +95,32 @@ function moveBy(step) {
   if (next) moveTo(next);
 }
 
-// From row to row on the contact sheet, from scene to scene on cards.
+// From row to row on the contact sheet and in a sweep's tables, from scene to scene on cards.
 function moveByRow(step) {
   if (!takeAtCursor()) return;
-  const next = document.documentElement.dataset.view === "contact" ? takeInRow(step) : takeInScene(step);
+  const onContact = document.documentElement.dataset.view === "contact";
+  const next = onContact ? takeInRow(step, visibleTakes()) : takeInTable(step) ?? takeInScene(step);
   if (next) moveTo(next);
+}
+
+function takeInTable(step) {
+  const article = sceneOf(cursor);
+  return article.matches(".swept") ? takeInRow(step, [...article.querySelectorAll("figure.take:not([hidden])")]) : null;
 }
 
 function takeInScene(step) {
   let article = sceneOf(cursor);
   do article = step > 0 ? article.nextElementSibling : article.previousElementSibling;
   while (article && (article.hidden || !article.matches("article.scene")));
-  return article && (article.querySelector("figure.main:not([hidden])") ?? article.querySelector("figure.take:not([hidden])"));
+  return article && (article.querySelector("figure:is(.main, .shown):not([hidden])") ?? article.querySelector("figure.take:not([hidden])"));
 }
 
-function takeInRow(step) {
+function takeInRow(step, figures) {
   const here = cursor.getBoundingClientRect();
   column ??= here.left + here.width / 2;
   let best = null;
   let least = Infinity;
-  for (const figure of visibleTakes()) {
+  for (const figure of figures) {
     const box = figure.getBoundingClientRect();
     const away = (box.top - here.top) * step;
     if (away < here.height / 2) continue;

@@ -1,5 +1,7 @@
 // What is asked for seldom is made when it is asked for: the takes' settings and records.
 
+const TRAINED = ["loras", "embeddings", "hypernetworks"];
+
 function startDetails() {
   document.addEventListener("toggle", (event) => { if (event.target.matches("details.more")) fill(event.target); }, true);
   document.addEventListener("language:changed", fillAgain);
@@ -70,16 +72,23 @@ function partsOf(parts) {
 function settingsList(take) {
   const list = make("dl", { class: "settings" });
   for (const [name, value] of take.settings) list.append(make("div", {}, make("dt", { text: word(name) }), make("dd", { text: value })));
-  if (take.loras.length) list.append(make("div", { class: "loras" }, make("dt", { text: word("loras") }), make("dd", {}, ...take.loras.map(loraLine))));
+  for (const name of TRAINED) {
+    if (take[name].length) list.append(make("div", { class: "loras" }, make("dt", { text: word(name) }), make("dd", {}, ...take[name].map(trainedLine))));
+  }
   return list;
 }
 
-// A LoRA, what it was trained on and what it came from, as far as its file tells.
-function loraLine(lora) {
-  const line = make("div", { class: "lora" }, make("bdi", { text: lora.name }), ` × ${Number(lora.strength.toPrecision(6))}`);
+// A LoRA or another trained file, what it was trained on and what it came from, as far as it tells.
+function trainedLine(lora) {
+  const line = make("div", { class: "lora" }, make("bdi", { text: lora.name }), strengthOf(lora));
   for (const [name, text] of lora.lineage ?? []) line.append(make("small", {}, `${word(name)} `, make("bdi", { text })));
   line.append(make("small", {}, make("code", { text: lora.sha256.slice(0, 12), title: lora.sha256 })));
   return line;
+}
+
+// An embedding has none.
+function strengthOf({ strength }) {
+  return strength === undefined ? "" : ` × ${Number(strength.toPrecision(6))}`;
 }
 
 function records(scene, main) {
@@ -87,7 +96,7 @@ function records(scene, main) {
 }
 
 function record(take, main) {
-  const item = make("li", {}, make("p", {}, make("strong", { text: `${word("seed")} ${take.seed}` }), ` ${happened(take)}`));
+  const item = make("li", {}, make("p", {}, make("strong", { text: nameInWords(take) }), ` ${happened(take)}`));
   for (const [name, text] of differences(take, main)) item.append(make("p", { class: "differs" }, `${word(name)}: `, make("bdi", { text })));
   const key = make("p", { class: "key" }, `${word("key")} `, make("code", { text: take.key }));
   addCopyButton(key);
@@ -103,10 +112,11 @@ function happened(take) {
 // What a take has otherwise than the one shown large.
 function differences(take, main) {
   const text = (parts) => parts.map(([part]) => part).join("");
-  const asked = (loras) => loras.map((lora) => `${lora.name} × ${Number(lora.strength.toPrecision(6))}`).join(", ");
+  const asked = (files) => files.map((file) => `${file.name}${strengthOf(file)}`).join(", ");
   const known = new Map(main.settings);
   const rows = [["prompt", text(take.prompt), text(main.prompt)], ["negative", text(take.negative), text(main.negative)]];
-  rows.push(...take.settings.map(([name, value]) => [name, value, known.get(name)]), ["loras", asked(take.loras), asked(main.loras)]);
+  rows.push(...take.settings.map(([name, value]) => [name, value, known.get(name)]));
+  rows.push(...TRAINED.map((name) => [name, asked(take[name]), asked(main[name])]));
   return rows.filter(([, own, shown]) => own !== shown).map(([name, own]) => [name, own || "—"]);
 }
 

@@ -1,4 +1,4 @@
-// An entry of the review: {scene, seed, flag, stars, note, at}, by the key of its take. What others have written is read
+// An entry of the review: {scene, seed, flag, stars, note, at}, of a sweep strength and step too, by the key of its take. What others have written is read
 // with care: what is no entry is left out.
 
 const FLAGS = ["pick", "reject", "none"];
@@ -14,10 +14,11 @@ function soundEntries(entries) {
 
 function readEntry(value) {
   if (value === null || typeof value !== "object") return null;
-  const { scene, seed, flag = "none", stars = 0, note = "", at, undone } = value;
-  const sound = typeof scene === "string" && Number.isInteger(seed) && seed >= 0 && FLAGS.includes(flag)
+  const { scene, seed, strength, step, flag = "none", stars = 0, note = "", at, undone } = value;
+  const named = typeof scene === "string" && Number.isInteger(seed) && seed >= 0 && [strength, step].every((part) => part === undefined || Number.isFinite(part));
+  const sound = named && FLAGS.includes(flag)
     && [0, 1, 2, 3, 4, 5].includes(stars) && typeof note === "string" && MOMENT.test(at) && !Number.isNaN(Date.parse(at));
-  return sound ? { scene, seed, flag, stars, note, at, ...(undone === true && { undone }) } : null;
+  return sound ? { ...calledOf(value), flag, stars, note, at, ...(undone === true && { undone }) } : null;
 }
 
 function parsed(text) {
@@ -29,8 +30,13 @@ function parsed(text) {
 }
 
 // An entry as review.json holds it.
-function plainEntry({ scene, seed, flag, stars, note, at }) {
-  return { scene, seed, flag, stars, note, at };
+function plainEntry({ flag, stars, note, at, ...take }) {
+  return { ...calledOf(take), flag, stars, note, at };
+}
+
+// What an entry says of its take: its scene, its seed, and of a sweep its strength and its step.
+function calledOf({ scene, seed, strength, step }) {
+  return { scene, seed, ...(strength !== undefined && { strength }), ...(step !== undefined && { step }) };
 }
 
 function isLater(entry, than) {

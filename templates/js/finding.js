@@ -78,22 +78,24 @@ function haystack(figure) {
     const article = sceneOf(figure);
     const notes = [...article.querySelectorAll(".notes dd")].map((element) => element.textContent);
     const prompt = take.prompt.map(([text]) => text).join("");
-    const texts = [take.number, take.scene, take.seed, prompt, storyScene(article).template, ...notes];
+    const texts = [take.number, take.scene, take.seed, take.label, prompt, storyScene(article).template, ...notes];
     haystacks.set(key, texts.join("\n").toLowerCase());
   }
   const said = story.decisions[key]?.note ?? "";
   return said ? `${haystacks.get(key)}\n${said.toLowerCase()}` : haystacks.get(key);
 }
 
-// The take that is drawn large: the pick, else the one that the sheet was written with, of those to be seen.
+// The take that stands for its scene: the pick, else the one that the sheet was written with, of those to be seen.
+// It is drawn large; in a table, where all are of one size, it is the one that is printed.
 function putForward(article) {
   const figures = [...article.querySelectorAll("figure.take:not([hidden])")];
   const first = storyScene(article).main;
   const main = figures.find((figure) => figure.dataset.flag === "pick")
     ?? figures.find((figure) => figure.dataset.take === first) ?? figures[0];
-  if (main?.classList.contains("main")) return;
-  article.querySelector(".main")?.classList.remove("main");
-  main?.classList.add("main");
+  const mark = article.matches(".swept") ? "shown" : "main";
+  if (main?.classList.contains(mark)) return;
+  article.querySelector(`figure.${mark}`)?.classList.remove(mark);
+  main?.classList.add(mark);
 }
 
 function countTakes() {

@@ -2,7 +2,7 @@
 
 const NOTES = ["shot", "camera", "duration", "action", "dialogue", "note"];
 const CARD_WORDS = [
-  ["figcaption > span:last-of-type", "seed"],
+  ["figcaption > .marks + span", "seed"],
   [".words > .prompt:not(.written) > h3", "prompt"],
   [".words > .written > h3", "written"],
   [".more > summary", "settings"],

@@ -1,5 +1,5 @@
 // Decisions: which takes are picked, rejected, starred and noted. They live here, in the browser, and in review.json.
-// One entry per take, by its key: {scene, seed, flag, stars, note, at}. Whenever two entries of a take meet, the later wins.
+// One entry per take, by its key: {scene, seed, flag, stars, note, at}, see entries.js. Whenever two entries of a take meet, the later wins.
 // An entry's `scene` is what the scene was called then: where the story still has the take, it belongs to that one's scene.
 
 const STEPS = 500;
@@ -7,7 +7,7 @@ const STEPS = 500;
 const onDisk = new Map(); // by key: when the entry that review.json is known to hold was made
 const picksOf = new Map(); // by scene: the keys of its picks; more than one only until they are settled
 const sceneById = new Map(story.scenes.map((scene) => [scene.id, scene]));
-const repaintedSince = new Set(); // scene and seed of decisions about pictures that the story no longer has
+const repaintedSince = new Set(); // what the takes of decisions were called about pictures that the story no longer has
 const listeners = [];
 let steps = [];
 
@@ -20,7 +20,7 @@ function startStore() {
   }
   for (const [key, entry] of storedEntries()) if (!story.decisions[key] || !isLater(story.decisions[key], entry)) put(key, entry);
   settlePicks(picksOf.keys());
-  for (const [key, { scene, seed }] of Object.entries(story.decisions)) if (!(key in story.takes)) repaintedSince.add(`${scene}\n${seed}`);
+  for (const [key, entry] of Object.entries(story.decisions)) if (!(key in story.takes)) repaintedSince.add(JSON.stringify(calledOf(entry)));
   steps = held("steps") ?? [];
   addEventListener("pagehide", () => hold("steps", steps));
   addEventListener("storage", hearOtherTab);
@@ -58,18 +58,17 @@ function isReviewed(key) {
   return Boolean(entry) && !entry.undone;
 }
 
-// A picture of the same scene and seed was decided upon, but it has been painted anew since.
+// A picture of the same scene and name was decided upon, but it has been painted anew since.
 function isRepainted(key) {
-  const take = story.takes[key];
-  return !story.decisions[key] && repaintedSince.has(`${take.scene}\n${take.seed}`);
+  return !story.decisions[key] && repaintedSince.has(JSON.stringify(calledOf(story.takes[key])));
 }
 
 // What one person does: one step, which one undo takes back as a whole.
 
 function decide(key, changes) {
   const now = story.decisions[key];
-  const { scene, seed } = story.takes[key];
-  const next = { scene, seed, flag: flagOf(key), stars: starsOf(key), note: noteOf(key), ...changes };
+  const { scene } = story.takes[key];
+  const next = { ...calledOf(story.takes[key]), flag: flagOf(key), stars: starsOf(key), note: noteOf(key), ...changes };
   if (now && !now.undone && isSame(now, next)) return false;
   const former = next.flag === "pick" ? picksBeside(key, scene) : [];
   const misfiled = next.flag === "pick" ? misfiledPicks(scene) : [];
@@ -96,15 +95,14 @@ function picksBeside(key, scene) {
 }
 
 function entryOf(key) {
-  const { scene, seed } = story.takes[key] ?? {};
-  return story.decisions[key] ?? { scene, seed, flag: flagOf(key), stars: 0, note: "" };
+  return story.decisions[key] ?? { ...calledOf(story.takes[key] ?? {}), flag: flagOf(key), stars: 0, note: "" };
 }
 
 function takeStep(entries) {
   const at = stampAfter(entries.map(([key]) => key));
-  const step = entries.map(([key, { scene, seed, flag, stars, note }]) => {
+  const step = entries.map(([key, entry]) => {
     const before = story.decisions[key] ?? null;
-    const after = { scene, seed, flag, stars, note, at };
+    const after = plainEntry({ ...entry, at });
     put(key, after);
     shelve(key);
     return [key, before, after];
@@ -130,8 +128,8 @@ function undo() {
     else if (!story.served) put(key, null);
   }
   // What a server has on disk can't be unsaid, only answered; the mark says that nobody has looked yet.
-  for (const [key, before, { scene, seed }] of mine) {
-    if (!before && story.served) put(key, { scene, seed, flag: sceneById.get(scene)?.pick === key ? "pick" : "none", stars: 0, note: "", at, undone: true });
+  for (const [key, before, after] of mine) {
+    if (!before && story.served) put(key, { ...calledOf(after), flag: sceneById.get(after.scene)?.pick === key ? "pick" : "none", stars: 0, note: "", at, undone: true });
     shelve(key);
   }
   tell(mine.map(([key]) => key), true);

@@ -45,10 +45,21 @@ function readTake(take, scene, kind, spell) {
 // What stands on the page already is read there; addresses stay true where someone packs the page with its pictures.
 
 function readFigure(figure, scene) {
-  const seed = Number(figure.dataset.seed);
+  const number = (name) => (name in figure.dataset ? Number(figure.dataset[name]) : undefined);
+  const name = { seed: number("seed"), strength: number("strength"), step: number("step") };
   const picture = figure.querySelector("a.frame")?.getAttribute("href") ?? "";
   const thumb = figure.querySelector(".frame > img")?.getAttribute("src") ?? "";
-  return { key: figure.dataset.take, seed, label: `${scene.number} ${scene.id} · ${seed}`, picture, thumb };
+  return { key: figure.dataset.take, ...name, label: `${scene.number} ${scene.id} · ${shortName(name)}`, picture, thumb };
+}
+
+// A take's name among those of its scene where there is little room: its seed, and of a sweep strength and step.
+function shortName({ seed, strength, step }) {
+  return [seed, strength === undefined ? "" : `×${strength}`, step === undefined ? "" : `@${step}`].filter((part) => part !== "").join(" ");
+}
+
+// The same in words.
+function nameInWords(take) {
+  return ["seed", "strength", "step"].filter((name) => take[name] !== undefined).map((name) => `${word(name)} ${take[name]}`).join(" · ");
 }
 
 function promptOn(article) {

@@ -116,7 +116,7 @@ function isBusy() {
 // The cursor and the marks through every reload, and the loupe through one that the page itself asks for.
 
 function keepReview(open) {
-  const spot = (key) => ({ key, scene: story.takes[key].scene, seed: story.takes[key].seed });
+  const spot = (key) => ({ key, ...calledOf(story.takes[key]) });
   const { zoom, x, y } = open?.lens ?? {};
   hold("review", {
     cursor: cursor && spot(cursor.dataset.take), marked: [...marked],
@@ -144,8 +144,10 @@ function findLoupe(place) {
 }
 
 // The same take; else what was painted in its place; else its scene.
-function sameTake({ key, scene, seed }) {
+function sameTake({ key, ...spot }) {
   if (key in story.takes) return key;
-  const takes = sceneById.get(scene)?.takes ?? [];
-  return takes.find((each) => story.takes[each].seed === seed) ?? takes[0] ?? null;
+  const takes = sceneById.get(spot.scene)?.takes ?? [];
+  const named = JSON.stringify(calledOf(spot));
+  const find = (fits) => takes.find((each) => fits(story.takes[each]));
+  return find((take) => JSON.stringify(calledOf(take)) === named) ?? find((take) => take.seed === spot.seed) ?? takes[0] ?? null;
 }
