@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from renderer.commands import export, loras, models, review
+from renderer.commands import export, loras, models, review, starting, training
 from renderer.commands.console import count, err, escaped, out, say_error
-from renderer.commands.rendering import observer_for, open_sheet, say_result, watch_story
+from renderer.commands.rendering import observer_for, open_page, say_result, watch_story
+from renderer.commands.workers import PackageTrainer, Trainer, Workers
 from renderer.errors import StoryboardError
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ Scenes = Annotated[list[str] | None, typer.Option("--scene", help="Only this sce
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Only takes of this seed. May be given again.")]
 
 
-def main(painter: Painter | None = None) -> NoReturn:
-    """The entry point of the command `storyboard`; paints with `painter` where one is given, else with the model."""
-    _say_what_the_pipeline_logs()
+def main(painter: Painter | None = None, trainer: Trainer | None = None) -> NoReturn:
+    """The entry point of the command `storyboard`; works with `painter` and `trainer` where they are given."""
+    _say_what_is_logged()
     try:
         # Without its standalone mode, Typer returns the code of `typer.Exit`.
-        sys.exit(app(standalone_mode=False, obj=painter) or 0)
+        sys.exit(app(standalone_mode=False, obj=Workers(painter, trainer or PackageTrainer())) or 0)
     except StoryboardError as error:
         say_error(error)
         sys.exit(2)
@@ -77,29 +77,7 @@ def _top(
         raise typer.Exit
 
 
-@app.command()
-def new(
-    name: Annotated[str, typer.Argument(help="The story's name, or a path ending in .yaml.")],
-    language: Annotated[str, typer.Option(help="Language of the comments and the sheet: zh or en.")] = "en",
-) -> None:
-    """Write a commented story to begin with."""
-    from renderer.files import explained, write_atomically
-    from renderer.scaffold import new_story
-    from renderer.schema import schema_text
-
-    if language not in ("zh", "en"):
-        raise StoryboardError(f'--language {language}: the sheet speaks "zh" and "en".')
-    path = Path(name) if name.endswith((".yaml", ".yml")) else Path("storyboards") / f"{name}.yaml"
-    if path.exists():
-        raise StoryboardError(f"{path}: is there already; a story is never overwritten. Choose another name.")
-    text = new_story(path.stem, language)
-    with explained(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.encode())
-        schema = path.parent / "storyboard.schema.json"
-        if not schema.exists():
-            write_atomically(schema, schema_text().encode())
-    out.print(f"{path}\nEdit it, then: storyboard render {shlex.quote(str(path))} --open", markup=False)
+app.command()(starting.new)
 
 
 @app.command()
@@ -162,7 +140,7 @@ def render(
         limit=limit,
         loras=loras or (),
         templates=templates,
-        painter=ctx.obj,
+        painter=ctx.obj.painter,
     )
     if watch:
         watch_story(once, story, loras or (), templates, more=more, open_=open_, quiet=quiet)
@@ -170,7 +148,7 @@ def render(
     result = once(more=more, wait=wait, observer=observer_for(quiet))
     say_result(result, story, quiet)
     if open_ and not result.outcome.interrupted:
-        open_sheet(result.sheet)
+        open_page(result.sheet)
     if result.outcome.interrupted:
         raise typer.Exit(130)
     raise typer.Exit(1 if result.outcome.failed else 0)
@@ -190,12 +168,13 @@ def sheet(
     result = rebuild(story, out=out_, loras=loras or (), templates=templates)
     out.print(str(result.sheet), markup=False)
     if open_:
-        open_sheet(result.sheet)
+        open_page(result.sheet)
 
 
 app.command()(review.review)
 app.command()(review.apply)
 app.command()(export.export)
+app.command()(training.train)
 
 
 @app.command()
@@ -257,13 +236,15 @@ def verify(
     from renderer.line import verify_story
 
     worst = 0
-    compared = verify_story(story, out=out_, scenes=scene or (), seeds=seed or (), loras=loras or (), painter=ctx.obj)
+    compared = verify_story(
+        story, out=out_, scenes=scene or (), seeds=seed or (), loras=loras or (), painter=ctx.obj.painter
+    )
     for found in compared:
         bad = found.verdict in ("different", "failed")
         worst = max(worst, int(bad))
         detail = found.failure or f"largest difference {found.largest}, PSNR {found.psnr:.1f} dB"
         if bad or not quiet:
-            out.print(f"{found.take.scene}, seed {found.take.seed}: {found.verdict} ({detail})", markup=False)
+            out.print(f"{found.take.scene}, {found.take.name}: {found.verdict} ({detail})", markup=False)
     raise typer.Exit(worst)
 
 
@@ -282,34 +263,26 @@ def doctor() -> None:
     raise typer.Exit(1 if bad else 0)
 
 
-@app.command()
-def schema(
-    to: Annotated[Path | None, typer.Argument(help="Write it to this file instead of the screen.")] = None,
-) -> None:
-    """Write the JSON Schema of storyboard files, for editors that complete and check while one types."""
-    from renderer.files import explained, write_atomically
-    from renderer.schema import schema_text
-
-    if to is None:
-        print(schema_text(), end="")
-        return
-    with explained(to.parent):
-        write_atomically(to, schema_text().encode())
-    out.print(str(to), markup=False)
+app.command()(starting.schema)
 
 
 def _say_plan(planned: Plan, scenes: list[str], seeds: list[int]) -> None:
     from rich.table import Table
 
     from renderer.progress import duration
+    from renderer.take_name import shown_number
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, justify in (("scene", "left"), ("seed", "right"), ("", "left"), ("why", "left")):
+    named = tuple(dict.fromkeys(word for each in planned.takes for word in each.take.name.parts))
+    numbers = [(word, "right") for word in named]
+    for title, justify in (("scene", "left"), *numbers, ("", "left"), ("why", "left")):
         table.add_column(title, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for planned_take in planned.takes:
         take, reason = planned_take.take, planned_take.reason
         state = "[yellow]to paint[/]" if reason else "[green]up to date[/]"
-        table.add_row(escaped(take.scene), str(take.seed), state, escaped(reason))
+        parts = take.name.parts
+        values = (shown_number(parts[word]) if word in parts else "" for word in named)
+        table.add_row(escaped(take.scene), *values, state, escaped(reason))
     out.print(table, soft_wrap=False)
     chosen = planned.select(scenes, seeds)
     seconds = planned.seconds(chosen)
@@ -335,7 +308,7 @@ def _plan_data(planned: Plan) -> dict[str, object]:
         "takes": [
             {
                 "scene": each.take.scene,
-                "seed": each.take.seed,
+                **each.take.name.parts,
                 "key": each.take.key,
                 "to_paint": bool(each.reason),
                 "reason": each.reason,
@@ -350,17 +323,18 @@ def _plan_data(planned: Plan) -> dict[str, object]:
     }
 
 
-def _say_what_the_pipeline_logs() -> None:
-    """Its few log lines (memory, long hashing, broken connections) are for whoever sits at the terminal."""
+def _say_what_is_logged() -> None:
+    """Few lines (memory, long hashing, broken connections, damaged checkpoints): for whoever sits at the terminal."""
 
     class ToTerminal(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             err.print(record.getMessage(), markup=False)
 
-    log = logging.getLogger("renderer.kolors")
-    log.handlers = [ToTerminal()]
-    log.setLevel(logging.INFO)
-    log.propagate = False
+    for name in ("renderer.kolors", "renderer.trainer"):
+        log = logging.getLogger(name)
+        log.handlers = [ToTerminal()]
+        log.setLevel(logging.INFO)
+        log.propagate = False
 
 
 def _say_warnings(planned: Plan) -> None:

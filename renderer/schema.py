@@ -1,4 +1,4 @@
-"""JSON Schema (draft-07) of the storyboard file, for editors that complete keys and mark mistakes while one types."""
+"""JSON Schemas (draft-07) of storyboards and recipes, for editors that complete and mark mistakes while one types."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from renderer.reading.story_file import StoryFile
+from renderer.trainer.recipes.recipe_file import RecipeFile
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
@@ -17,9 +18,14 @@ def storyboard_schema() -> dict[str, Any]:
     return draft_07(StoryFile, "Storyboard")
 
 
-def schema_text() -> str:
-    """The schema as the text of a file."""
-    return json.dumps(storyboard_schema(), ensure_ascii=False, indent=2) + "\n"
+def recipe_schema() -> dict[str, Any]:
+    """The schema of a recipe."""
+    return draft_07(RecipeFile, "Recipe")
+
+
+def schema_text(schema: dict[str, Any]) -> str:
+    """A schema as the text of a file."""
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
 def draft_07(model: type[BaseModel], title: str) -> dict[str, Any]:

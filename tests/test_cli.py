@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from renderer import cli
+from renderer.commands.workers import Trainer
 from tests.fakes import FakePainter
 from tests.stories import STORY, render_fake, write_story
 
@@ -23,10 +24,12 @@ def run(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def command(*words: object, painter: FakePainter | None = None) -> tuple[int, str, str]:
+    def command(
+        *words: object, painter: FakePainter | None = None, trainer: Trainer | None = None
+    ) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["storyboard", *map(str, words)])
         with pytest.raises(SystemExit) as stop:
-            cli.main(painter)
+            cli.main(painter, trainer)
         said = capsys.readouterr()
         return int(stop.value.code or 0), said.out, said.err
 
@@ -36,7 +39,7 @@ def run(monkeypatch, capsys, tmp_path):
 def test_help_names_every_command(run):
     code, out, _ = run("--help")
     assert code == 0
-    for command in "new check plan render sheet review apply export inspect models loras schema".split():
+    for command in "new check plan render sheet review apply export train inspect models loras schema".split():
         assert command in out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import random
@@ -17,7 +16,6 @@ import pytest
 from PIL import Image
 
 from renderer.miniature import book
-from renderer.miniature.album import write_album
 from renderer.miniature.art.drawing import draw_picture, draw_svg, frame_size
 from renderer.miniature.art.figures.figure import crown, feet
 from renderer.miniature.art.layout import CANVAS, MARGIN, figure_spots, thing_spots
@@ -317,25 +315,3 @@ def test_contact_page_fills_its_last_row() -> None:
     assert page.size == (24, 16)
     assert page.getpixel((23, 15)) == (255, 255, 255)
     assert page.getpixel((0, 0)) == (0, 0, 0)
-
-
-# Albums: data sets for LoRAs.
-
-
-def test_an_album_is_captioned_square_and_the_same_every_time(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        write_album(tmp_path / name, "pencil", pictures=6, size=64)
-    files = sorted(file.name for file in (tmp_path / "one").iterdir())
-    assert files == [*(f"{number:04d}.png" for number in range(1, 7)), "metadata.csv"]
-    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
-    with (tmp_path / "one" / "metadata.csv").open(encoding="utf-8") as table:
-        rows = list(csv.DictReader(table))
-    assert [row["file_name"] for row in rows] == files[:-1]
-    assert all(row["text"] for row in rows)
-    assert {Image.open(tmp_path / "one" / name).size for name in files[:-1]} == {(64, 64)}
-
-
-def test_an_album_of_another_seed_shows_other_pictures(tmp_path: Path) -> None:
-    write_album(tmp_path / "one", "pencil", pictures=2, size=64)
-    write_album(tmp_path / "two", "pencil", pictures=2, size=64, seed=1)
-    assert (tmp_path / "one" / "0001.png").read_bytes() != (tmp_path / "two" / "0001.png").read_bytes()

@@ -45,4 +45,5 @@ def test_pictures_shown_are_there():
 def test_the_example_has_eight_scenes_in_rows_of_two():
     story = load_storyboard(ROOT / "storyboards" / "starlight.yaml")
     assert (len(story.scenes), story.grid.columns, story.language) == (8, 2, "zh")
-    assert all(len(load_storyboard(path).scenes) >= 3 for path in (ROOT / "storyboards").glob("*.yaml"))
+    stories = [path for path in (ROOT / "storyboards").glob("*.yaml") if not path.stem.endswith(".recipe")]
+    assert all(len(load_storyboard(path).scenes) >= 3 for path in stories)

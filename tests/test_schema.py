@@ -36,7 +36,7 @@ def test_it_is_a_schema_of_draft_07():
     schema = storyboard_schema()
     Draft7Validator.check_schema(schema)
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
-    text = schema_text()
+    text = schema_text(schema)
     assert json.loads(text) == schema
     assert "$defs" not in text
     assert "prefixItems" not in text
@@ -53,9 +53,10 @@ def test_nothing_stands_beside_a_reference():
     assert all(list(schema) == ["$ref"] for schema in objects(storyboard_schema()) if "$ref" in schema)
 
 
-@pytest.mark.parametrize("file", sorted(STORIES.glob("*.yaml")), ids=lambda file: file.stem)
-def test_the_stories_that_ship_are_valid(validator, file):
-    validator.validate(read_yaml(file).root.value)
+def test_the_stories_that_ship_are_valid(validator):
+    for file in STORIES.glob("*.yaml"):
+        if not file.stem.endswith(".recipe"):
+            validator.validate(read_yaml(file).root.value)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -67,7 +68,7 @@ def test_a_new_story_is_valid(validator, language, tmp_path):
 
 
 def test_the_schema_beside_the_stories_is_up_to_date():
-    assert (STORIES / "storyboard.schema.json").read_text(encoding="utf-8") == schema_text()
+    assert (STORIES / "storyboard.schema.json").read_text(encoding="utf-8") == schema_text(storyboard_schema())
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,10 @@ def test_the_schema_beside_the_stories_is_up_to_date():
         {"scenes": SCENES, "size": "16:9", "include": ["a", "b"], "loras": ["a", {"name": "b", "strength": -1}]},
         {"scenes": SCENES, "size": "64x64", "include": "a", "characters": {"a": "x", "b": {"prompt": "y"}}},
         {"scenes": SCENES, "style": None, "grid": {"columns": 3}},
+        {"scenes": SCENES, "sweep": {"lora": "a", "strength": [0, 0.5]}, "loras": [{"name": "a", "step": 100}]},
+        {"scenes": [{"prompt": "x", "sweep": "none", "pick": {"seed": 1, "strength": 0.5, "step": 100}}]},
+        {"scenes": SCENES, "embeddings": ["a"], "hypernetworks": ["a", {"name": "b", "strength": 0.5}]},
+        {"scenes": [{"prompt": "x", "embeddings": {"replace": []}, "hypernetworks": {"replace": ["a"]}}]},
     ],
 )
 def test_what_the_loader_takes_is_valid(validator, story):
@@ -111,6 +116,12 @@ def test_what_the_loader_takes_is_valid(validator, story):
         {"scenes": SCENES, "loras": [{"name": "x", "strength": 5}]},
         {"scenes": SCENES, "characters": {"a": {"negative": "x"}}},
         {"scenes": SCENES, "grid": {"columns": 0}},
+        {"scenes": SCENES, "sweep": {"lora": "a"}},
+        {"scenes": SCENES, "sweep": {"lora": "a", "step": []}},
+        {"scenes": SCENES, "sweep": "none"},
+        {"scenes": [{"prompt": "x", "sweep": "pencil"}]},
+        {"scenes": SCENES, "embeddings": [{"name": "a"}]},
+        {"scenes": SCENES, "hypernetworks": [{"name": "a", "alpha": 1}]},
     ],
 )
 def test_typical_mistakes_are_marked(validator, story):

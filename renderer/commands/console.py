@@ -21,8 +21,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def say_error(error: StoryboardError) -> None:
-    """What a person can mend: all the problems of a file with their places, or one sentence."""
+def say_error(error: StoryboardError, undone: str = "painted") -> None:
+    """What a person can mend: all the problems of a file with their places, or one sentence.
+
+    `undone` is what nothing was, because of a file's problems.
+    """
     if not isinstance(error, AuthoringError):
         err.print(f"[bold red]error:[/] {escaped(str(error))}")
         return
@@ -30,4 +33,4 @@ def say_error(error: StoryboardError) -> None:
         err.print(str(problem), markup=False)
     if len(error.problems) > SHOWN:
         err.print(f"… and {len(error.problems) - SHOWN} more", markup=False)
-    err.print(f"{count(len(error.problems), 'problem')}; nothing was painted.", style="red", markup=False)
+    err.print(f"{count(len(error.problems), 'problem')}; nothing was {undone}.", style="red", markup=False)

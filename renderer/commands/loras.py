@@ -1,24 +1,33 @@
-"""`storyboard loras …`: which LoRA files there are, and what is in one."""
+"""`storyboard loras …`: which trained files there are, what is in one, and LoRAs in other programs' spellings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from renderer.commands.console import count, err, out
-from renderer.errors import LoraError, StoryboardError, did_you_mean
+from renderer.commands.console import err, out
+from renderer.errors import StoryboardError, did_you_mean
 
-app = typer.Typer(help="LoRA files: list, inspect.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from renderer.manifest import LoraLineage
+
+app = typer.Typer(help="LoRA files, embeddings and hypernetworks: list, inspect, convert.", no_args_is_help=True)
 
 Folders = Annotated[list[Path] | None, typer.Option("--loras", help="A folder to look for LoRA files in first.")]
+File = Annotated[str, typer.Argument(help="A file, or its name without the ending.", show_default=False)]
+SHOWN = 200
+"""Characters of a header's value that are printed."""
 
 
 @app.command("list")
 def list_(loras: Folders = None) -> None:
-    """The LoRA files that a story in the working folder could name, with format, rank and content."""
-    from renderer.kolors.lora_file import find_lora, inspect_lora, lora_sha256
+    """The trained files that a story in the working folder could name: what they are, and where they come from."""
+    from renderer.kolors.lineage import lineage_of
+    from renderer.kolors.lora_file import find_lora, lora_sha256
+    from renderer.kolors.trained_file import read_trained_file
     from renderer.reading.lora_folders import known_loras, lora_folders
 
     folders = lora_folders(Path("story.yaml"), loras or ())
@@ -28,39 +37,89 @@ def list_(loras: Folders = None) -> None:
         if path is None:
             continue
         try:
-            header = inspect_lora(path)
-        except LoraError as error:
+            found, sha256 = read_trained_file(path), lora_sha256(path)
+        except StoryboardError as error:
             err.print(str(error), markup=False)
             continue
-        ranks = "/".join(map(str, header.ranks))
-        out.print(f"{name}: {header.format}, rank {ranks}, sha256 {lora_sha256(path)[:12]}, {path}", markup=False)
+        facts = (f"{word} {value}" for word, value in _facts(lineage_of(path, sha256)))
+        out.print(
+            ", ".join((f"{name}: {found.content.form}", *facts, f"sha256 {sha256[:12]}", str(path))), markup=False
+        )
     if not names:
         out.print("No LoRA files in: " + ", ".join(map(str, folders)), markup=False)
 
 
 @app.command()
 def inspect(
-    file: Annotated[str, typer.Argument(help="A LoRA file, or a LoRA's name.")],
+    file: File,
     model: Annotated[str, typer.Option(help="The model that it should fit.")] = "",
     loras: Folders = None,
 ) -> None:
-    """Format, rank, layers and metadata of a LoRA file, and whether it fits a model."""
+    """What a trained file is, where it comes from, its header, and whether it fits a model."""
     from renderer.kolors.card import require_model
-    from renderer.kolors.lora_file import check_fit, find_lora, inspect_lora, lora_sha256
+    from renderer.kolors.lineage import lineage_of
+    from renderer.kolors.lora_file import lora_sha256
+    from renderer.kolors.trained_file import read_trained_file
+
+    path = _find(file, loras)
+    found, sha256 = read_trained_file(path), lora_sha256(path)
+    lineage = lineage_of(path, sha256)
+    for word, value in (("file", path), ("format", found.content.form), ("sha256", sha256), *_facts(lineage)):
+        out.print(f"{word:<14}{value}", markup=False)
+    for key, value in sorted(found.content.metadata.items()):
+        out.print(f"{key}: {value[:SHOWN]}", markup=False)
+    if model:
+        folder, card = require_model(model)
+        found.content.check(folder)
+        out.print(f"It fits {card.name}.", markup=False)
+
+
+@app.command()
+def convert(
+    file: File,
+    to: Annotated[str, typer.Option("--to", help="kohya, diffusers or diffsynth1.", show_default=False)],
+    out_: Annotated[
+        Path | None, typer.Option("--out", help="The file to write. Default: NAME.<format> beside the file.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="The model that it is for. Default: the first that it fits.")] = "",
+    alpha: Annotated[
+        float | None,
+        typer.Option(help="What it was trained with, of a file that doesn't say (DiffSynth 1.x).", show_default=False),
+    ] = None,
+    loras: Folders = None,
+) -> None:
+    """Write a LoRA as another program reads it; what that program's files can't say is refused or told."""
+    from renderer.kolors.lora_targets import ENDING, TARGETS
+
+    target = next((it for it in TARGETS if it == to), None)
+    if target is None:
+        raise StoryboardError(f'--to {to}: LoRAs are not written as "{to}". {did_you_mean(to, TARGETS)}')
+    path = _find(file, loras)
+    from renderer.kolors.lora_convert import convert_lora
+    from renderer.kolors.lora_model import fitting_model
+
+    fitting = fitting_model(path, model)
+    done = convert_lora(
+        path, out_ or path.with_name(f"{path.stem}.{to}{ENDING[target]}"), target, fitting.shapes, alpha
+    )
+    out.print(f"{done.file}  for {fitting.model}, sha256 {done.sha256[:12]}", markup=False)
+    for note in done.notes:
+        out.print(f"note: {note}", markup=False)
+
+
+def _find(file: str, loras: list[Path] | None) -> Path:
+    from renderer.kolors.lora_file import find_lora
     from renderer.reading.lora_folders import known_loras, lora_folders
 
     folders = lora_folders(Path("story.yaml"), loras or ())
     path = Path(file) if Path(file).is_file() else find_lora(file, folders)
     if path is None:
         raise StoryboardError(f'There is no LoRA "{file}". {did_you_mean(file, known_loras(folders))}'.rstrip())
-    header = inspect_lora(path)
-    out.print(f"file    {path}", markup=False)
-    out.print(f"format  {header.format}", markup=False)
-    out.print(f"sha256  {lora_sha256(path)}", markup=False)
-    out.print(f"rank    {', '.join(map(str, header.ranks))} in {count(len(header.layers), 'layer')}", markup=False)
-    for key, value in sorted(header.metadata.items()):
-        out.print(f"{key}: {value[:200]}", markup=False)
-    if model:
-        folder, card = require_model(model)
-        check_fit(header, folder)
-        out.print(f"It fits {card.name}.", markup=False)
+    return path
+
+
+def _facts(lineage: LoraLineage) -> Iterator[tuple[str, str]]:
+    """What is known of a file's origin, as word and value."""
+    for word, value in lineage:
+        if value:
+            yield word.replace("_", " "), value

@@ -25,18 +25,18 @@ def observer_for(quiet: bool) -> Observer:
     return Bar(out) if out.is_terminal else Lines(out)
 
 
-def open_sheet(page: Path) -> None:
-    """Opens a sheet in the browser, or says where it is."""
+def open_page(page: Path) -> None:
+    """Opens a page in the browser, or says where it is."""
     import webbrowser
 
     if not webbrowser.open(page.resolve().as_uri()):
-        err.print(f"No browser could be opened; the sheet is {page}", markup=False)
+        err.print(f"No browser could be opened; the page is {page}", markup=False)
 
 
 def say_result(result: Result, story: Path, quiet: bool) -> None:
     """What a render came to."""
     for failed in result.outcome.failed:
-        err.print(f"failed: {failed.take.scene}, seed {failed.take.seed}: {failed.reason}", style="red", markup=False)
+        err.print(f"failed: {failed.take.scene}, {failed.take.name}: {failed.reason}", style="red", markup=False)
     if result.outcome.interrupted:
         err.print(
             f"Stopped. {count(len(result.outcome.painted), 'take')} painted and kept, {result.left} left. "
@@ -87,7 +87,7 @@ def watch_story(
             else:
                 _say_watched(result, story, quiet, observer.stopped)
                 if open_:
-                    open_sheet(result.sheet)
+                    open_page(result.sheet)
                 more, open_ = 0, False
             if not observer.stopped:
                 _say(f"Watching {story}: an edit renders again, Ctrl-C ends.", quiet)

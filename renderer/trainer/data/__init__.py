@@ -1,0 +1,1 @@
+"""How pictures become a data set: found, captioned, checked, filtered and surveyed."""

@@ -1,0 +1,1 @@
+"""How a recipe is read: its keys, what else has to hold, and every default filled in."""
