@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +14,8 @@ from renderer.errors import StoryboardError
 from renderer.files import explained, write_atomically
 from renderer.looking.changes import told
 from renderer.looking.data import page_json
-from renderer.looking.text import clock, moment, timecode, visible
+from renderer.looking.html import bundled_templates, content_policy, open_templates, source_of
+from renderer.looking.text import moment, timecode
 from renderer.looking.viewing import view_page
 from renderer.looking.views import PageView
 from renderer.manifest import Manifest
@@ -87,8 +86,8 @@ def render_sheet(page: PageView, templates: Path | None = None, served: Mapping[
 
 def _rendered(page: PageView, templates: Path | None, served: Mapping[str, str] | None) -> str:
     environment = _environment(templates)
-    style = "\n".join(_source(environment, name) for name in STYLES)
-    early, script = _source(environment, EARLY), _script(environment)
+    style = "\n".join(source_of(environment, name) for name in STYLES)
+    early, script = source_of(environment, EARLY), _script(environment)
     words = _words(templates)
     return environment.get_template(TEMPLATE).render(
         page=page,
@@ -97,40 +96,21 @@ def _rendered(page: PageView, templates: Path | None, served: Mapping[str, str] 
         early=Markup(early),
         script=Markup(script),
         story=Markup(page_json(page, words, served)),
-        policy=_policy(style, (early, script), served is not None),
+        policy=content_policy(style, (early, script), served is not None),
     )
-
-
-def bundled_templates() -> Path:
-    """The package's own templates: in the wheel beside this module, in a checkout at its top."""
-    inside = Path(__file__).parent / "templates"
-    return inside if inside.is_dir() else Path(__file__).parents[1] / "templates"
 
 
 @lru_cache(maxsize=8)
 def _environment(templates: Path | None) -> jinja2.Environment:
     """Compiled once per folder of templates; files that change are compiled anew."""
-    folders = [folder for folder in (templates, bundled_templates()) if folder is not None]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=visible,
-    )
-    environment.filters |= {"moment": moment, "clock": clock, "timecode": timecode, "told": told}
+    environment = open_templates(*([templates] if templates is not None else []))
+    environment.filters |= {"moment": moment, "timecode": timecode, "told": told}
     return environment
-
-
-def _source(environment: jinja2.Environment, name: str) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
 
 
 def _script(environment: jinja2.Environment) -> str:
     """The page's modules as one script with one scope, out of reach of anything else."""
-    modules = "\n".join(_source(environment, f"js/{name}.js") for name in SCRIPTS)
+    modules = "\n".join(source_of(environment, f"js/{name}.js") for name in SCRIPTS)
     return f'"use strict";\n(() => {{\n{modules}\n}})();\n'
 
 
@@ -155,20 +135,6 @@ def _word_file(path: Path) -> dict[str, Words]:
 def _parsed(source: str) -> dict[str, Words]:
     words: dict[str, Words] = yaml.safe_load(source)
     return words
-
-
-def _policy(style: str, scripts: tuple[str, ...], served: bool) -> str:
-    """The page's Content-Security-Policy: its own style and scripts by hash, pictures beside it, and nothing else."""
-
-    def source(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    return (
-        f"default-src 'none'; img-src 'self'; style-src {source(style)}; "
-        f"script-src {' '.join(map(source, scripts))}; "
-        + ("connect-src 'self'; " if served else "")
-        + "base-uri 'none'; form-action 'none'"
-    )
 
 
 def _place(error: Exception, templates: Path | None) -> str | None:

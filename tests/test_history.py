@@ -15,11 +15,11 @@ import renderer.history
 from renderer.history import remember, snapshot_of
 from renderer.line import rebuild, render
 from renderer.looking.changes import told, view_changes
+from renderer.looking.html import bundled_templates
 from renderer.looking.snapshots import packed, unpacked
 from renderer.manifest import read_manifest
 from renderer.plan import plan_story
 from renderer.reasons import ENGLISH, Reason
-from renderer.sheet import bundled_templates
 from tests.fakes import FakePainter
 from tests.manifests import make_entry, make_manifest, make_scene, paint_all
 from tests.pages import parse, select, words

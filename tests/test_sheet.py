@@ -23,11 +23,12 @@ from PIL import Image
 from renderer.errors import RunFolderError, StoryboardError
 from renderer.grid import compose_grid
 from renderer.looking.data import safe_json
+from renderer.looking.html import bundled_templates
 from renderer.looking.text import clock, moment, shortened, timecode, visible
 from renderer.looking.thumbs import thumbnail
 from renderer.manifest import GridStyle
 from renderer.prompts import Part
-from renderer.sheet import bundled_templates, sheet_html, write_sheet
+from renderer.sheet import sheet_html, write_sheet
 from tests.manifests import make_entry, make_manifest, make_scene, paint_all, solid
 from tests.pages import parse, select, words
 

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from renderer.errors import RunFolderError
-from renderer.sheet import bundled_templates
+from renderer.looking.html import bundled_templates
 from renderer.trainer.data.report import Look, Report, Step
 from renderer.trainer.data.samples import Finding, Sample
 from renderer.trainer.pages import TrainingView, write_dataset_page, write_training_page

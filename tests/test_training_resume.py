@@ -144,16 +144,20 @@ import torch
 torch.set_num_threads(1)
 from renderer.trainer.fit import fit
 from tests.trainings import make_job
-folder, models, text = sys.argv[1:]
-fit(make_job(Path(folder), Path(models), text, lambda progress: time.sleep(0.05)), "cpu")
+folder, models, text, pause = sys.argv[1:]
+def tell(progress):
+    if progress.stage == "training" and progress.done == int(pause):
+        time.sleep(600)
+fit(make_job(Path(folder), Path(models), text, tell), "cpu")
 """
+"""Trains, and waits after a step to be killed."""
 
 
 def test_killed_training_ends_in_the_file_of_the_one_that_was_not(job_of, models, tmp_path):
     text = STEPS.replace("steps: 8", "steps: 12, ema: 0.9")
     expected = file_sha256(run(job_of(text, "whole")).file)
     killed = job_of(text, "killed")
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path / "killed"), str(models), text])
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path / "killed"), str(models), text, "8"])
     try:
         deadline = time.monotonic() + 120
         while not (killed.checkpoints / "step-000006.ckpt").exists() and time.monotonic() < deadline:
@@ -162,9 +166,7 @@ def test_killed_training_ends_in_the_file_of_the_one_that_was_not(job_of, models
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()
-    left = checkpoints_in(killed.checkpoints)
-    assert left
-    assert not killed.result.exists()
+    assert names(killed.checkpoints) == ["step-000003.ckpt", "step-000006.ckpt"]
     assert file_sha256(run(killed).file) == expected
 
 
@@ -280,6 +282,16 @@ def test_without_a_whole_checkpoint_it_begins_anew(job_of):
     assert (job.checkpoints / "notes.ckpt").read_bytes() == b"mine"
 
 
+def test_what_a_killed_training_left_half_done_is_removed(finished, copied):
+    job = copied(finished)
+    (job.checkpoints / "step-000009.partial").write_bytes(b"half")
+    (job.run / ".painting-abc").mkdir()
+    (job.run / ".painting-abc" / "pencil.safetensors").write_bytes(b"half")
+    run(job)
+    assert names(job.checkpoints) == ["step-000006.ckpt", "step-000008.ckpt"]
+    assert not list(job.run.glob(".painting*"))
+
+
 def test_second_interrupt_ends_at_once(job_of):
     def impatient(progress: TrainingProgress) -> None:
         if progress.stage == "training" and progress.done == 2:
@@ -304,10 +316,10 @@ def test_two_processes_learn_what_one_learns_with_twice_the_batch(job_of, models
     two = image + STEPS.replace("steps: 8", "steps: 4, devices: 2, strategy: ddp")
     expected = load_file(run(job_of(one, "one")).file)
     script = tmp_path / "train.py"
-    script.write_text(CHILD.replace("time.sleep(0.05)", "None"))
+    script.write_text(CHILD)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     folder = tmp_path / "two"
-    subprocess.run([sys.executable, script, folder, models, two], check=True, env=environment, timeout=300)
+    subprocess.run([sys.executable, script, folder, models, two, "-1"], check=True, env=environment, timeout=300)
     found = load_file(folder / "out" / "pencil.safetensors")
     assert names(folder / "training" / "pencil" / "checkpoints") == ["step-000003.ckpt", "step-000004.ckpt"]
     learned = {name: it for name, it in expected.items() if "lora_B" in name}  # the others begin at random

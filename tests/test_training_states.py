@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 pytest.importorskip("lightning")
 
@@ -79,8 +80,6 @@ def test_latents_are_diffusers_mean_scaled(recipe, dataset, live):
     sample = dataset.samples[0]
     vae = AutoencoderKL.from_pretrained(recipe.model_folder / "vae")
     with torch.no_grad():
-        from PIL import Image
-
         pixels = torch.from_numpy(np.array(Image.open(sample.path))).permute(2, 0, 1)[None] / 127.5 - 1
         expected = vae.encode(pixels).latent_dist.mean[0] * vae.config.scaling_factor
     latents = live.latents(sample, center_view((32, 32), (32, 32)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +19,7 @@ from renderer.trainer.dataset import prepare_dataset
 from renderer.trainer.kinds import KINDS
 from renderer.trainer.learning.cached import CachedStates
 from renderer.trainer.learning.chance import Lot, seeded
-from renderer.trainer.learning.checkpoints import newest_checkpoint, step_of
+from renderer.trainer.learning.checkpoints import newest_checkpoint, remove_halves, step_of
 from renderer.trainer.learning.draws import Draw, Draws
 from renderer.trainer.learning.job import Job
 from renderer.trainer.learning.keeping import Keeper
@@ -26,14 +27,14 @@ from renderer.trainer.learning.machinery import explained_failures, frozen_dtype
 from renderer.trainer.learning.progress import TrainingProgress as TrainingProgress
 from renderer.trainer.learning.publishing import facts_of, publish
 from renderer.trainer.learning.recording import Recorder
-from renderer.trainer.learning.samples import OpenPainter, Sampler, open_painter, write_sample_sheet
+from renderer.trainer.learning.samples import PAINTING, OpenPainter, Sampler, open_painter, write_sample_sheet
 from renderer.trainer.learning.states import LiveStates, States
 from renderer.trainer.learning.stopping import Stop
 from renderer.trainer.learning.validation import examination, hold_out
 from renderer.trainer.learning.watching import Watch
 from renderer.trainer.module import TrainingModule
 from renderer.trainer.recipe import Recipe
-from renderer.trainer.results import DATA, held_alone, result_files
+from renderer.trainer.results import DATA, held_alone, is_first_process, result_files
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,7 @@ def fit(job: Job, device: str | None = None, opened: OpenPainter = open_painter)
     recipe, chosen = job.recipe, choose_device(device)
     job = replace(job, dataset=KINDS[recipe.kind].completed(job, partial(opened, recipe, chosen)))
     resumed = newest_checkpoint(job)
-    with job.writing(job.run):
-        job.run.mkdir(parents=True, exist_ok=True)
-        write_atomically(job.run / "recipe.yaml", recipe.text.encode())
+    _begin(job)
     kept, held = hold_out(recipe, job.dataset.samples)
     stop, recorder = Stop(), Recorder(recipe, examination(recipe, held))
     sampler = Sampler(job, stop, opened)
@@ -86,6 +85,17 @@ def fit(job: Job, device: str | None = None, opened: OpenPainter = open_painter)
         raise KeyboardInterrupt
     sampler.paint_due(trainer, module, recipe.train.steps)  # not there where all steps were done before this call
     return _finish(job, trainer, module, recorder.losses, sampler)
+
+
+def _begin(job: Job) -> None:
+    """The run folder with the recipe in it, and without what a killed training left half done."""
+    with job.writing(job.run):
+        job.run.mkdir(parents=True, exist_ok=True)
+        write_atomically(job.run / "recipe.yaml", job.recipe.text.encode())
+        if is_first_process():
+            remove_halves(job.checkpoints)
+            for folder in job.run.glob(f"{PAINTING}*"):
+                shutil.rmtree(folder)
 
 
 def _states(

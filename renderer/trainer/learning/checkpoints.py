@@ -1,4 +1,8 @@
-"""States to resume from, on disk: each whole or not there, the newest whole one is gone on with."""
+"""States to resume from, on disk: each whole or not there, the newest whole one is gone on with.
+
+One holds what is trained, its average, the optimizer's and the scaler's state, the step, and the losses so far. Order,
+noise, learning rate and all else that chance or time decides follow from the step (`chance.py`).
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,7 @@ MARK = "training"
 """Where a checkpoint says which training it is of."""
 FORMAT = 1
 
+_HALF = ".partial"
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 
 
@@ -38,7 +43,7 @@ def save_checkpoint(trainer: lightning.Trainer, folder: Path, step: int, keep: i
     Raises OSError; then the states of before are all still there.
     """
     file = folder / f"step-{step:06d}.ckpt"
-    partial = file.with_suffix(".partial")
+    partial = file.with_suffix(_HALF)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         trainer.save_checkpoint(partial, weights_only=False)
@@ -50,6 +55,12 @@ def save_checkpoint(trainer: lightning.Trainer, folder: Path, step: int, keep: i
     finally:
         if trainer.is_global_zero:
             partial.unlink(missing_ok=True)
+
+
+def remove_halves(folder: Path) -> None:
+    """Removes what a process left that was killed while it saved. Raises OSError."""
+    for half in folder.glob(f"*{_HALF}"):
+        half.unlink()
 
 
 def checkpoints_in(folder: Path) -> list[Path]:

@@ -33,6 +33,9 @@ from renderer.trainer.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
+PAINTING = ".painting-"
+"""How the folder is called that holds the exported file while it is painted with."""
+
 OpenPainter = Callable[[Recipe, torch.device], Painter]
 
 
@@ -85,7 +88,7 @@ class Sampler(lightning.Callback):
 
     def _paint(self, module: TrainingModule, device: torch.device, step: int) -> list[tuple[str, str]]:
         job, painted = self._job, []
-        with job.writing(job.run), TemporaryDirectory(dir=job.run, prefix=".painting-") as folder:
+        with job.writing(job.run), TemporaryDirectory(dir=job.run, prefix=PAINTING) as folder:
             file = Path(folder) / job.result.name
             sha256 = write_result(module, file, facts_of(module, job, step, {}))
             takes = [module.kind.added(take, file, sha256) for take in _takes(job.recipe)]

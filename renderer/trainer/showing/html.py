@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from functools import cache
 
@@ -12,8 +10,7 @@ import yaml
 from markupsafe import Markup
 
 from renderer.looking.data import safe_json
-from renderer.looking.text import clock, visible
-from renderer.sheet import bundled_templates
+from renderer.looking.html import content_policy, open_templates, source_of
 
 STYLES = ("sheet.css", "toolbar.css", "trainer.css")
 EARLY = "js/early.js"
@@ -36,10 +33,7 @@ def page_html(template: str, page: object, language: str) -> str:
         early=Markup(early),
         script=Markup(script),
         told=Markup(safe_json({"language": language, "words": words})),
-        policy=(
-            f"default-src 'none'; img-src 'self'; style-src {_hashed(style)}; "
-            f"script-src {_hashed(early)} {_hashed(script)}; base-uri 'none'; form-action 'none'"
-        ),
+        policy=content_policy(style, (early, script)),
     )
 
 
@@ -50,28 +44,14 @@ def language_of(*texts: str) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(bundled_templates()),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=visible,
-    )
-    environment.filters["clock"] = clock
-    return environment
+    return open_templates()
 
 
-@cache
 def _source(name: str) -> str:
-    return (bundled_templates() / name).read_text(encoding="utf-8")
+    return source_of(_environment(), name)
 
 
 @cache
 def _words() -> dict[str, Words]:
     words: dict[str, Words] = yaml.safe_load(_source(WORDS))
     return words
-
-
-def _hashed(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
