@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from renderer.errors import Problem, RunFolderError
 from renderer.files import explained, interrupts_held, write_atomically
 from renderer.inventory import KEY_DIGITS, PICTURES, record_of
-from renderer.kolors.lineage import lineage_of
+from renderer.kolors.files.lineage import lineage_of
 from renderer.manifest import (
     LoraLineage,
     Manifest,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from renderer.errors import AuthoringError, Problem
-from renderer.kolors.lora_file import ENDINGS
+from renderer.kolors.lora.file import ENDINGS
 from renderer.manifest import PictureRecord
 from renderer.paint import Observer
 from renderer.plan import Plan

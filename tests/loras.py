@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from renderer.kolors.layout import read_json
-from renderer.kolors.lora import MergedUNet
-from renderer.kolors.lora_file import lora_sha256, unet_shapes
-from renderer.kolors.lora_names import places
+from renderer.kolors.lora.file import lora_sha256, unet_shapes
+from renderer.kolors.lora.merging import MergedUNet
+from renderer.kolors.lora.names import places
 from renderer.kolors.weights import load_denoiser
 from renderer.take import TakeLora
 from renderer.trainer.export import LoraFacts, TrainedLayer

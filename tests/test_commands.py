@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from renderer.kolors.card import BUNDLED
-from renderer.kolors.lora_file import unet_shapes
+from renderer.kolors.lora.file import unet_shapes
 from tests.test_cli import run
 
 __all__ = ["run"]

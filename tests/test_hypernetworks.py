@@ -33,7 +33,7 @@ from renderer.kolors.hypernetworks import (
     context_widths,
     inspect_hypernetwork,
 )
-from renderer.kolors.lora_file import unet_shapes
+from renderer.kolors.lora.file import unet_shapes
 from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.weights import load_denoiser
 from renderer.take import Take, TakeEmbedding, TakeHypernetwork

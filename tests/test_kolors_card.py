@@ -14,7 +14,7 @@ import pytest
 
 from renderer.errors import ModelError
 from renderer.kolors.card import BUNDLED, KOLORS, edition_of, find_model, missing_parts, read_card, require_model
-from renderer.kolors.header import DamagedFile, read_header
+from renderer.kolors.files.header import DamagedFile, read_header
 from renderer.kolors.layout import weight_files
 from tests.tiny_kolors import make_folder
 
@@ -180,7 +180,7 @@ def test_the_bundled_model_is_found_by_name():
 
 def test_nothing_here_imports_torch(folder):
     code = (
-        "import sys, pathlib, renderer.kolors, renderer.kolors.card as card, renderer.kolors.lora_file\n"
+        "import sys, pathlib, renderer.kolors, renderer.kolors.card as card, renderer.kolors.lora.file\n"
         "import renderer.kolors.download\n"
         "from renderer.kolors.text import count_pieces, cut_at\n"
         f"folder = pathlib.Path({str(folder)!r})\n"

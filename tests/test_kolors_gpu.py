@@ -97,7 +97,7 @@ def test_weights_that_do_not_fit_say_so(folder):
 
 
 def test_loras_leave_a_gpu_without_a_trace(on_gpu, folder, tmp_path):
-    from renderer.kolors.lora_file import unet_shapes
+    from renderer.kolors.lora.file import unet_shapes
 
     shapes = unet_shapes(folder)
     lora = use(save_kohya(tmp_path / "x.safetensors", random_lora(shapes), shapes))

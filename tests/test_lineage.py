@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from renderer.kolors.lineage import lineage_of
-from renderer.kolors.lora_file import lora_sha256
+from renderer.kolors.files.lineage import lineage_of
+from renderer.kolors.lora.file import lora_sha256
 from renderer.looking.viewing import view_page
 from renderer.manifest import LoraLineage, read_manifest
 from tests.stories import STORY, render_fake, write_story
@@ -90,7 +90,7 @@ def project(tmp_path):
 
 def width_of_the_miniature() -> int:
     from renderer.kolors.card import BUNDLED
-    from renderer.kolors.lora_file import unet_shapes
+    from renderer.kolors.lora.file import unet_shapes
 
     return unet_shapes(BUNDLED / "kolors-mini")[LAYER][0]
 

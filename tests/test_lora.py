@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file
 
 from renderer.errors import LoraError
-from renderer.kolors.lora import MergedUNet
-from renderer.kolors.lora_file import check_fit, inspect_lora, unet_shapes
-from renderer.kolors.lora_layers import read_lora
-from renderer.kolors.lora_names import places, spellings
+from renderer.kolors.lora.file import check_fit, inspect_lora, unet_shapes
+from renderer.kolors.lora.layers import read_lora
+from renderer.kolors.lora.merging import MergedUNet
+from renderer.kolors.lora.names import places, spellings
 from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.weights import build_unet, load_denoiser
 from tests.loras import (
@@ -284,7 +284,7 @@ def test_weights_that_are_no_numbers_are_refused(painter, pairs, shapes, tmp_pat
 
 
 def test_a_miniature_lora_does_not_fit_kolors_and_says_so(pairs, shapes, kolors_shapes, tmp_path):
-    from renderer.kolors.lora_file import check_fit_shapes
+    from renderer.kolors.lora.file import check_fit_shapes
 
     header = inspect_lora(save_kohya(tmp_path / "x.safetensors", pairs, shapes))
     with pytest.raises(LoraError, match="made for another architecture"):

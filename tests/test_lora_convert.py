@@ -11,15 +11,15 @@ from safetensors.torch import load_file, save_file
 
 from renderer.errors import LoraError, RunFolderError
 from renderer.kolors.card import BUNDLED
-from renderer.kolors.header import read_header
-from renderer.kolors.lineage import lineage_of
-from renderer.kolors.lora import change_of
-from renderer.kolors.lora_convert import convert_lora
-from renderer.kolors.lora_file import inspect_lora, lora_sha256, unet_shapes
-from renderer.kolors.lora_layers import read_lora
-from renderer.kolors.lora_model import fitting_model, kolors_shapes
-from renderer.kolors.lora_names import diffsynth1_names, kohya_names, spellings
-from renderer.kolors.lora_targets import ENDING, TARGETS
+from renderer.kolors.files.header import read_header
+from renderer.kolors.files.lineage import lineage_of
+from renderer.kolors.lora.convert import convert_lora
+from renderer.kolors.lora.file import inspect_lora, lora_sha256, unet_shapes
+from renderer.kolors.lora.layers import read_lora
+from renderer.kolors.lora.merging import change_of
+from renderer.kolors.lora.model import fitting_model, kolors_shapes
+from renderer.kolors.lora.names import diffsynth1_names, kohya_names, spellings
+from renderer.kolors.lora.targets import ENDING, TARGETS
 from renderer.manifest import LoraLineage
 from renderer.trainer.export import write_card, write_lora
 from tests.loras import (

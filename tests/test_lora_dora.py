@@ -9,9 +9,9 @@ from torch.linalg import vector_norm
 
 from renderer.errors import LoraError
 from renderer.kolors.layout import read_json
-from renderer.kolors.lora import MergedUNet, change_of
-from renderer.kolors.lora_file import check_fit, inspect_lora, unet_shapes
-from renderer.kolors.lora_layers import Pair, read_lora
+from renderer.kolors.lora.file import check_fit, inspect_lora, unet_shapes
+from renderer.kolors.lora.layers import Pair, read_lora
+from renderer.kolors.lora.merging import MergedUNet, change_of
 from renderer.kolors.weights import load_denoiser
 from tests.loras import example, predict_ours, random_lora, use
 from tests.tiny_kolors import make_folder

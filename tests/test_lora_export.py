@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file, save
 
 from renderer.kolors.card import BUNDLED
-from renderer.kolors.header import read_header
+from renderer.kolors.files.header import read_header
+from renderer.kolors.files.lineage import lineage_of
 from renderer.kolors.layout import read_json
-from renderer.kolors.lineage import lineage_of
-from renderer.kolors.lora_convert import convert_lora
-from renderer.kolors.lora_file import inspect_lora, lora_sha256, unet_shapes
-from renderer.kolors.lora_model import KOLORS_UNET, kolors_shapes
+from renderer.kolors.lora.convert import convert_lora
+from renderer.kolors.lora.file import inspect_lora, lora_sha256, unet_shapes
+from renderer.kolors.lora.model import KOLORS_UNET, kolors_shapes
 from renderer.kolors.weights import load_denoiser
 from renderer.manifest import LoraLineage
 from renderer.trainer.export import TrainedLayer, write_card, write_lora

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from renderer.errors import LoraError
-from renderer.kolors.lora_file import find_lora, inspect_lora, lora_sha256
+from renderer.kolors.lora.file import find_lora, inspect_lora, lora_sha256
 
 GOOD = {
     "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight": torch.zeros(4, 8),

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from renderer.errors import EmbeddingError, HypernetworkError, LoraError
 from renderer.kolors.card import BUNDLED
-from renderer.kolors.trained_file import read_trained_file
+from renderer.kolors.files.trained_file import read_trained_file
 from tests.test_cli import run
 
 __all__ = ["run"]
@@ -74,7 +74,7 @@ def test_what_can_not_be_told_is_an_error_and_the_others_are_listed(run, files):
 
 def test_reading_them_needs_no_torch(files):
     script = (
-        "import sys; from pathlib import Path; from renderer.kolors.trained_file import read_trained_file\n"
+        "import sys; from pathlib import Path; from renderer.kolors.files.trained_file import read_trained_file\n"
         f"[read_trained_file(file) for file in Path({str(files)!r}).iterdir()]; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0

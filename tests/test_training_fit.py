@@ -19,7 +19,7 @@ lightning = pytest.importorskip("lightning")
 
 from renderer.errors import ModelError, RunFolderError, TrainingError  # noqa: E402
 from renderer.files import file_sha256  # noqa: E402
-from renderer.kolors.lora_file import inspect_lora  # noqa: E402
+from renderer.kolors.lora.file import inspect_lora  # noqa: E402
 from renderer.kolors.pipeline import KolorsPainter  # noqa: E402
 from renderer.take import Painted, Take, TakeLora  # noqa: E402
 from renderer.trainer import fit as fitting  # noqa: E402

@@ -16,9 +16,9 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from renderer.errors import AuthoringError
 from renderer.files import file_sha256
 from renderer.kolors.attention import change_contexts
+from renderer.kolors.files.lineage import lineage_of, read_card
 from renderer.kolors.hypernetwork_layers import HypernetworkStack, Network, read_hypernetwork
 from renderer.kolors.hypernetworks import Design, inspect_hypernetwork
-from renderer.kolors.lineage import lineage_of, read_card
 from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.weights import load_denoiser
 from renderer.take import Take, TakeHypernetwork

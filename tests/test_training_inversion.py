@@ -19,7 +19,7 @@ from renderer.errors import AuthoringError, DataError
 from renderer.files import file_sha256
 from renderer.kolors.embeddings import check_embedding, inspect_embedding, read_embedding
 from renderer.kolors.encoder import Prompt, TextEncoder, encode_prompts
-from renderer.kolors.lineage import lineage_of, read_card
+from renderer.kolors.files.lineage import lineage_of, read_card
 from renderer.kolors.text import count_pieces, tokenize
 from renderer.kolors.weights import load_denoiser
 from renderer.take import Take, TakeEmbedding

@@ -12,7 +12,7 @@ from renderer.files import file_sha256
 from renderer.kolors.card import find_model
 from renderer.kolors.embeddings import embedding_width
 from renderer.kolors.hypernetworks import context_widths
-from renderer.kolors.lora_file import unet_shapes
+from renderer.kolors.lora.file import unet_shapes
 
 
 def mini() -> Path:

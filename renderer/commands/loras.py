@@ -25,9 +25,9 @@ SHOWN = 200
 @app.command("list")
 def list_(loras: Folders = None) -> None:
     """The trained files that a story in the working folder could name: what they are, and where they come from."""
-    from renderer.kolors.lineage import lineage_of
-    from renderer.kolors.lora_file import find_lora, lora_sha256
-    from renderer.kolors.trained_file import read_trained_file
+    from renderer.kolors.files.lineage import lineage_of
+    from renderer.kolors.files.trained_file import read_trained_file
+    from renderer.kolors.lora.file import find_lora, lora_sha256
     from renderer.reading.lora_folders import known_loras, lora_folders
 
     folders = lora_folders(Path("story.yaml"), loras or ())
@@ -57,9 +57,9 @@ def inspect(
 ) -> None:
     """What a trained file is, where it comes from, its header, and whether it fits a model."""
     from renderer.kolors.card import require_model
-    from renderer.kolors.lineage import lineage_of
-    from renderer.kolors.lora_file import lora_sha256
-    from renderer.kolors.trained_file import read_trained_file
+    from renderer.kolors.files.lineage import lineage_of
+    from renderer.kolors.files.trained_file import read_trained_file
+    from renderer.kolors.lora.file import lora_sha256
 
     path = _find(file, loras)
     found, sha256 = read_trained_file(path), lora_sha256(path)
@@ -89,14 +89,14 @@ def convert(
     loras: Folders = None,
 ) -> None:
     """Write a LoRA as another program reads it; what that program's files can't say is refused or told."""
-    from renderer.kolors.lora_targets import ENDING, TARGETS
+    from renderer.kolors.lora.targets import ENDING, TARGETS
 
     target = next((it for it in TARGETS if it == to), None)
     if target is None:
         raise StoryboardError(f'--to {to}: LoRAs are not written as "{to}". {did_you_mean(to, TARGETS)}')
     path = _find(file, loras)
-    from renderer.kolors.lora_convert import convert_lora
-    from renderer.kolors.lora_model import fitting_model
+    from renderer.kolors.lora.convert import convert_lora
+    from renderer.kolors.lora.model import fitting_model
 
     fitting = fitting_model(path, model)
     done = convert_lora(
@@ -108,7 +108,7 @@ def convert(
 
 
 def _find(file: str, loras: list[Path] | None) -> Path:
-    from renderer.kolors.lora_file import find_lora
+    from renderer.kolors.lora.file import find_lora
     from renderer.reading.lora_folders import known_loras, lora_folders
 
     folders = lora_folders(Path("story.yaml"), loras or ())

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from renderer.errors import EmbeddingError
 from renderer.files import write_atomically
-from renderer.kolors.contents import load, outline, require_planned
-from renderer.kolors.kinds import misplaced
+from renderer.kolors.files.contents import load, outline, require_planned
+from renderer.kolors.files.kinds import misplaced
+from renderer.kolors.files.pickled import Shape
 from renderer.kolors.layout import read_json
-from renderer.kolors.lora_pickle import Shape
 from renderer.take import TakeEmbedding
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def write_embedding(path: Path, vectors: Tensor, metadata: Mapping[str, str]) ->
 
     The same content gives the same bytes; whole or not at all.
     """
-    from renderer.kolors.tensor_file import pack
+    from renderer.kolors.files.tensor_file import pack
 
     content = pack({TENSOR: vectors.float()}).to_bytes(metadata)
     write_atomically(path, content)

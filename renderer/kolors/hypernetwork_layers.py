@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from renderer.errors import HypernetworkError
 from renderer.files import write_atomically
 from renderer.kolors.attention import change_contexts
-from renderer.kolors.contents import load
+from renderer.kolors.files.contents import load
+from renderer.kolors.files.tensor_file import pack
 from renderer.kolors.hypernetworks import (
     HALVES,
     Activation,
@@ -25,7 +26,6 @@ from renderer.kolors.hypernetworks import (
     inspect_hypernetwork,
     named_tensors,
 )
-from renderer.kolors.tensor_file import pack
 from renderer.take import TakeHypernetwork
 
 WeightInit = Literal["normal", "xavier-uniform", "xavier-normal", "kaiming-uniform", "kaiming-normal"]

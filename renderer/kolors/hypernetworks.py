@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from renderer.errors import HypernetworkError
-from renderer.kolors.contents import outline, require_planned
-from renderer.kolors.kinds import misplaced
+from renderer.kolors.files.contents import outline, require_planned
+from renderer.kolors.files.kinds import misplaced
+from renderer.kolors.files.pickled import Shape
 from renderer.kolors.layout import weight_files
-from renderer.kolors.lora_file import unet_shapes
-from renderer.kolors.lora_pickle import Shape
+from renderer.kolors.lora.file import unet_shapes
 from renderer.take import TakeHypernetwork
 
 Activation = Literal["linear", "relu", "leakyrelu", "elu", "swish", "tanh", "sigmoid", "mish"]

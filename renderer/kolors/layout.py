@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from renderer.errors import ModelError
 from renderer.files import file_sha256
-from renderer.kolors.header import DamagedFile, read_header
+from renderer.kolors.files.header import DamagedFile, read_header
 
 Component = Literal["unet", "vae", "text_encoder"]
 COMPONENTS: tuple[Component, ...] = ("unet", "vae", "text_encoder")

@@ -19,9 +19,9 @@ from renderer.kolors.device import DTYPES, vae_dtype
 from renderer.kolors.embeddings import check_embedding
 from renderer.kolors.hypernetwork_layers import HypernetworkStack
 from renderer.kolors.hypernetworks import check_hypernetwork
-from renderer.kolors.lora import MergedUNet
-from renderer.kolors.lora_file import unet_shapes
-from renderer.kolors.lora_layers import check_lora
+from renderer.kolors.lora.file import unet_shapes
+from renderer.kolors.lora.layers import check_lora
+from renderer.kolors.lora.merging import MergedUNet
 from renderer.kolors.weights import Denoiser, load_denoiser, load_vae
 from renderer.take import Take, TakeHypernetwork, TakeLora
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from renderer.errors import AuthoringError, EmbeddingError, HypernetworkError, LoraError, Problem
 from renderer.kolors.embeddings import check_embedding_fit, inspect_embedding
 from renderer.kolors.hypernetworks import check_hypernetwork_fit, inspect_hypernetwork
-from renderer.kolors.lora_file import check_fit, inspect_lora, lora_sha256
+from renderer.kolors.lora.file import check_fit, inspect_lora, lora_sha256
 from renderer.kolors.text import placeholder
 from renderer.reading.scene import EmbeddingUse, HypernetworkUse, LoraUse
 from renderer.reading.yaml_file import Where

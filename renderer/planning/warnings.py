@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from renderer.errors import EmbeddingError, Problem
 from renderer.kolors.embeddings import inspect_embedding
-from renderer.kolors.lineage import lineage_of
+from renderer.kolors.files.lineage import lineage_of
 from renderer.kolors.text import cut_at, placeholder
 from renderer.prompts import Part
 from renderer.reading.lora_folders import find_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from renderer.kolors.lora_file import ENDINGS, find_lora
+from renderer.kolors.lora.file import ENDINGS, find_lora
 from renderer.reading.lora_steps import steps_folder
 
 _PACKAGE = Path(__file__).resolve().parent.parent

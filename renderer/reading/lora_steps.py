@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from renderer.kolors.lineage import lineage_of
-from renderer.kolors.lora_file import lora_sha256
+from renderer.kolors.files.lineage import lineage_of
+from renderer.kolors.lora.file import lora_sha256
 
 ENDING = ".safetensors"
 

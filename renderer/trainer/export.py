@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from renderer.files import file_sha256
-from renderer.kolors.lineage import write_card as write_card_of
+from renderer.kolors.files.lineage import write_card as write_card_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from renderer.kolors.lora_layers import Pair
+    from renderer.kolors.lora.layers import Pair
 
 CARD_FORMAT = 1
 
@@ -36,7 +36,7 @@ class TrainedLayer:
     @property
     def pair(self) -> Pair:
         """The layer as files hold it: on the CPU, no part of a training."""
-        from renderer.kolors.lora_layers import Pair
+        from renderer.kolors.lora.layers import Pair
 
         down, up = self.down.detach().cpu(), self.up.detach().cpu()
         magnitude = None
@@ -85,7 +85,7 @@ def write_lora(file: Path, layers: Mapping[str, TrainedLayer], facts: LoraFacts)
     layers and facts give the same bytes: no clock, and not `facts.date`, is in them. Whole or not at all. Raises
     OSError.
     """
-    from renderer.kolors.lora_write import write_pairs
+    from renderer.kolors.lora.write import write_pairs
 
     pairs = {name: layer.pair for name, layer in sorted(layers.items())}
     dora = any(pair.magnitude is not None for pair in pairs.values())

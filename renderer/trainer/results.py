@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 
 from renderer.errors import AuthoringError, RunFolderError
 from renderer.files import explained
-from renderer.kolors.lineage import lineage_of
-from renderer.kolors.lora_file import lora_sha256
+from renderer.kolors.files.lineage import lineage_of
+from renderer.kolors.lora.file import lora_sha256
 from renderer.trainer.recipe import Recipe
 
 TRAININGS = Path("training")

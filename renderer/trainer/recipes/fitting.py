@@ -7,7 +7,7 @@ from pathlib import Path
 
 from renderer.errors import did_you_mean
 from renderer.kolors.card import ModelCard
-from renderer.kolors.lora_file import unet_shapes
+from renderer.kolors.lora.file import unet_shapes
 from renderer.kolors.text import cut_at
 from renderer.reading.findings import Findings
 from renderer.reading.size import size_for

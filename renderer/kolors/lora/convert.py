@@ -10,12 +10,12 @@ from typing import Any
 
 from renderer.errors import LoraError
 from renderer.files import explained
-from renderer.kolors.lineage import read_card, read_metadata, write_card
-from renderer.kolors.lora_file import LoraHeader, Shape, inspect_lora, lora_sha256
-from renderer.kolors.lora_header import of_training
-from renderer.kolors.lora_layers import adapter_metadata, read_lora
-from renderer.kolors.lora_targets import ENDING, Target
-from renderer.kolors.lora_write import Unwritable, write_pairs
+from renderer.kolors.files.lineage import read_card, read_metadata, write_card
+from renderer.kolors.lora.file import LoraHeader, Shape, inspect_lora, lora_sha256
+from renderer.kolors.lora.header import of_training
+from renderer.kolors.lora.layers import adapter_metadata, read_lora
+from renderer.kolors.lora.targets import ENDING, Target
+from renderer.kolors.lora.write import Unwritable, write_pairs
 from renderer.take import TakeLora
 
 _SAID_ELSEWHERE = {

@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from renderer.errors import LoraError
-from renderer.kolors.lora_file import LoraHeader, LoraLayer, Shape, check_fit_shapes, inspect_lora, lora_sha256
-from renderer.kolors.lora_names import Part, parse_key, spellings
+from renderer.kolors.lora.file import LoraHeader, LoraLayer, Shape, check_fit_shapes, inspect_lora, lora_sha256
+from renderer.kolors.lora.names import Part, parse_key, spellings
 from renderer.take import TakeLora
 
 

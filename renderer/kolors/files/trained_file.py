@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from renderer.errors import LoraError
-from renderer.kolors.contents import outline
 from renderer.kolors.embeddings import check_embedding_fit, inspect_embedding
+from renderer.kolors.files.contents import outline
+from renderer.kolors.files.kinds import Kind, kind_of
 from renderer.kolors.hypernetworks import check_hypernetwork_fit, inspect_hypernetwork
-from renderer.kolors.kinds import Kind, kind_of
-from renderer.kolors.lora_file import check_fit, inspect_lora
+from renderer.kolors.lora.file import check_fit, inspect_lora
 
 
 class Content(NamedTuple):

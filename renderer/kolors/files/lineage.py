@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from renderer.files import write_atomically
-from renderer.kolors.header import DamagedFile, read_header
+from renderer.kolors.files.header import DamagedFile, read_header
 from renderer.manifest import LoraLineage
 
 CARD_BYTES = 1_000_000

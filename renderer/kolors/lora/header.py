@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
-from renderer.kolors.lora_layers import Pair
-from renderer.kolors.lora_targets import Target
+from renderer.kolors.lora.layers import Pair
+from renderer.kolors.lora.targets import Target
 
 OF_THE_FILE = ("format", "lora_adapter_metadata", "sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256")
 """What is said of the tensors and not of the training: written anew with the tensors."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from renderer.kolors.lora_names import parse_key
-from renderer.kolors.lora_pickle import Shape
+from renderer.kolors.files.pickled import Shape
+from renderer.kolors.lora.names import parse_key
 
 Kind = Literal["LoRA", "embedding", "hypernetwork"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from renderer.kolors.lora_file import Shape
-from renderer.kolors.lora_layers import Pair, read_lora
+from renderer.kolors.lora.file import Shape
+from renderer.kolors.lora.layers import Pair, read_lora
 from renderer.take import TakeLora
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from renderer.errors import LoraError
 from renderer.kolors.card import KOLORS, find_model, model_names, require_model
+from renderer.kolors.files.lineage import lineage_of
 from renderer.kolors.layout import missing_parts
-from renderer.kolors.lineage import lineage_of
-from renderer.kolors.lora_file import LoraHeader, Shape, check_fit_shapes, inspect_lora, lora_sha256, unet_shapes
+from renderer.kolors.lora.file import LoraHeader, Shape, check_fit_shapes, inspect_lora, lora_sha256, unet_shapes
 
 KOLORS_UNET = {
     "block_out_channels": (320, 640, 1280),

@@ -13,8 +13,8 @@ from typing import Any
 
 from renderer.errors import StoryboardError
 from renderer.files import file_sha256
-from renderer.kolors.header import DamagedFile, read_header
-from renderer.kolors.lora_pickle import Shape, pickled_content
+from renderer.kolors.files.header import DamagedFile, read_header
+from renderer.kolors.files.pickled import Shape, pickled_content
 
 
 @dataclass(frozen=True, slots=True)

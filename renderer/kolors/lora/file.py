@@ -12,12 +12,12 @@ from pathlib import Path
 from renderer.errors import LoraError, ModelError
 from renderer.files import file_sha256
 from renderer.kolors.card import mending
-from renderer.kolors.header import DamagedFile, read_header
-from renderer.kolors.kinds import misplaced
+from renderer.kolors.files.header import DamagedFile, read_header
+from renderer.kolors.files.kinds import misplaced
+from renderer.kolors.files.pickled import pickled_shapes
 from renderer.kolors.layout import weight_files
-from renderer.kolors.lora_foreign import foreign
-from renderer.kolors.lora_names import Format, parse_key, spellings
-from renderer.kolors.lora_pickle import pickled_shapes
+from renderer.kolors.lora.foreign import foreign
+from renderer.kolors.lora.names import Format, parse_key, spellings
 
 ENDINGS = (".safetensors", ".ckpt", ".pt", ".bin")
 """What LoRA files end in, in the order in which a name is tried."""

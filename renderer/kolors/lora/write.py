@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from renderer.files import write_atomically
-from renderer.kolors.lora_header import alpha_of, header_for, stated_alpha
-from renderer.kolors.lora_layers import Pair
-from renderer.kolors.lora_names import diffsynth1_names, kohya_names
-from renderer.kolors.lora_targets import Target
-from renderer.kolors.tensor_file import pack
+from renderer.kolors.files.tensor_file import pack
+from renderer.kolors.lora.header import alpha_of, header_for, stated_alpha
+from renderer.kolors.lora.layers import Pair
+from renderer.kolors.lora.names import diffsynth1_names, kohya_names
+from renderer.kolors.lora.targets import Target
 
 
 class Unwritable(Exception):
