@@ -288,6 +288,40 @@ def test_a_picture_gives_back_what_it_was_painted_with(folder):
     assert only.take.key == take.key
 
 
+def test_a_file_of_one_kind_can_not_be_listed_as_another_too(folder):
+    save_lora(folder / "lora_weights")
+    text = "loras: [pencil]\nembeddings: [pencil]\nhypernetworks: [pencil]\nscenes: [{prompt: <pencil>}]"
+    embeddings, hypernetworks = problems(folder, text)
+    assert "2:14: " in embeddings and "not for `embeddings:` but for `loras:`" in embeddings
+    assert "3:17: " in hypernetworks and "not for `hypernetworks:` but for `loras:`" in hypernetworks
+
+
+def test_a_cast_may_have_embeddings_that_fit_only_the_stories_they_are_for(folder):
+    save_embedding(folder / "lora_weights", "wide", width=4096)
+    (folder / "cast.yaml").write_text("characters: {wu: {prompt: <wide>, embeddings: [wide]}}", encoding="utf-8")
+    assert len(plan_of(folder, "include: cast.yaml\nscenes: [{prompt: 海边}]").takes) == 1
+    assert problems(folder, "include: cast.yaml\nscenes: [{prompt: '{wu}'}]")
+
+
+def test_names_that_yaml_would_read_otherwise_are_quoted(folder):
+    save_hypernetwork(folder / "lora_weights", "glow, more")
+    save_hypernetwork(folder / "lora_weights", "12")
+    text = "hypernetworks: ['glow, more', '12']\nscenes: [{prompt: 海边}]"
+    result, _ = render_fake(write_story(folder, text))
+    (picture,) = (result.plan.folder / "pictures").glob("*.png")
+    said = scene_yaml(picture)
+    assert '{name: "glow, more", strength: 1}' in said and '{name: "12", strength: 1}' in said
+
+
+def test_two_files_of_one_name_are_not_taken_for_one_another(folder):
+    for place in ("old", "new"):
+        save_hypernetwork(folder / place, "glow", value=0.1 if place == "old" else 0.2)
+    text = "hypernetworks: [old/glow.safetensors, new/glow.safetensors, rain]\nscenes: [{prompt: 海边}]"
+    result, _ = render_fake(write_story(folder, text))
+    (picture,) = (result.plan.folder / "pictures").glob("*.png")
+    assert scene_yaml(picture).count('{name: "?", strength: 1}') == 3
+
+
 def test_the_sheet_shows_them_with_where_they_come_from(folder):
     result, _ = render_fake(write_story(folder, STORY))
     manifest = read_manifest(result.plan.folder)

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from renderer.kolors.card import BUNDLED
 from renderer.kolors.lora.file import unet_shapes
@@ -80,6 +80,16 @@ def test_lora_files_are_listed_and_inspected(run, tmp_path):
     code, _, err = run("loras", "inspect", "glou")
     assert code == 2
     assert 'Did you mean "glow"?' in err
+
+
+def test_what_a_stranger_wrote_into_a_header_stays_in_its_line(run, tmp_path):
+    path = tmp_path / "glow.safetensors"
+    lora(path)
+    save_file(load_file(path), path, {"recipe": "\x1b]0;owned\x07", "title": "铅笔\nsha256        0000"})
+    _, out, _ = run("loras", "inspect", path)
+    assert "\nrecipe        \\x1b]0;owned\\x07\n" in out
+    assert "\ntitle: 铅笔\\nsha256        0000\n" in out
+    assert "\x1b" not in out + run("loras", "list", "--loras", tmp_path)[1]
 
 
 @pytest.mark.parametrize("kind", ["foreign", "corrupt", "misfit"])

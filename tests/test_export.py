@@ -99,12 +99,12 @@ def test_cells_that_a_spreadsheet_would_run_are_defused_and_lines_stay(told):
     assert sofa["Dialogue"] == '\'- 好无聊啊……\n"really", she said'
 
 
-@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", "  =1", "\t1", "\r1", "\n1", "＝1", "＠a"])
+@pytest.mark.parametrize("cell", ["=1", "+1", "-1+1", "-a", "@a", "  =1", "\t1", "\r1", "\n1", "＝1", "＠a"])
 def test_what_begins_like_a_formula_gets_an_apostrophe(cell):
     assert defused(cell) == f"'{cell}"
 
 
-@pytest.mark.parametrize("cell", ["", "a=1", "——", "01", "'=1", "“=1”"])
+@pytest.mark.parametrize("cell", ["", "a=1", "——", "01", "-1", "-0.5", "-1e-05", "'=1", "“=1”"])
 def test_other_cells_stay_as_they_are(cell):
     assert defused(cell) == cell
 

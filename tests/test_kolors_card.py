@@ -186,7 +186,7 @@ def test_nothing_here_imports_torch(folder):
         f"folder = pathlib.Path({str(folder)!r})\n"
         "assert count_pieces(folder, 'a red cat') > 0 and cut_at(folder, 'a', 32) is None\n"
         "card.require_model('./tiny', folder.parent); card.edition_of(folder)\n"
-        "renderer.kolors.lora_file.unet_shapes(folder)\n"
+        "renderer.kolors.lora.file.unet_shapes(folder)\n"
         "heavy = {'torch', 'diffusers', 'transformers', 'diffsynth', 'modelscope'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -331,6 +331,18 @@ def test_a_lora_that_fits_no_model_names_those_tried(tmp_path):
         fitting_model(file)
 
 
+@pytest.mark.parametrize("alpha", [float("nan"), float("inf"), 0.0, -1.0])
+def test_an_alpha_that_nothing_is_trained_with_is_refused(written, shapes, tmp_path, alpha):
+    with pytest.raises(LoraError, match=r"--alpha \S+: an alpha is a number above 0\."):
+        converted(written["diffsynth1"], "kohya", shapes, tmp_path, alpha=alpha)
+    assert not list(tmp_path.glob("*.kohya*"))
+
+
+def test_an_alpha_that_goes_before_the_file_s_own_is_told(written, shapes, tmp_path):
+    done = converted(written["diffusers"], "kohya", shapes, tmp_path, alpha=3.0)
+    assert "Taken as trained with alpha 3, whatever the file itself says." in done.notes
+
+
 def test_the_command_converts_lists_and_inspects(run, tmp_path):
     folder = tmp_path / "lora_weights"
     folder.mkdir()

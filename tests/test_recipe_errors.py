@@ -136,6 +136,8 @@ titel: x
         ("train: {epochs: 9000000}", "9,000,000 epochs of 500 steps are 4,500,000,000 steps."),
         ("train: {steps: 5, warmup: 5}", "1:27: train.warmup: the warm-up takes all of the 5 steps."),
         ("train: {cycles: 2}", '1:17: train.cycles: "cycles" is for cosine-restarts; this is constant.'),
+        ("train: {steps: 9, steps_per_epoch: 3}", '1:19: train.steps_per_epoch: "steps_per_epoch" is for epochs, of'),
+        ("train: {steps_per_epoch: 3}", "Remove it, or write epochs: 1."),
         ("train: {caption_keep: 1}", "Remove it, or write caption_shuffle: true."),
         # Loggers.
         ("loggers: [tensorbord]", 'there is no logger "tensorbord". Did you mean "tensorboard"?'),
@@ -191,6 +193,7 @@ def test_a_mistake_is_told(problems, text, expected):
         ("data: {modelscope: lowres_anime}", '"lowres_anime" is no data set on ModelScope. Write OWNER/NAME'),
         ("data: {folder: pencil, split: test}", '1:24: data.split: "split" is for data from ModelScope.'),
         ("data: {folder: pencil, limit: 0}", "has to be at least 1, got 0."),
+        ("data: {folder: pencil, caption: x, text: tags}", '1:36: data.text: both "caption" and "text" are given.'),
         ("data: {foldr: pencil}", 'Did you mean "folder"?'),
         ("data: {path: pencil}", 'Write "folder".'),
     ],

@@ -18,6 +18,7 @@ from tests.test_review_server import serving
 pytestmark = pytest.mark.browser
 HOSTILE = "</textarea></script><script>hacked=1</script><img src=x onerror=hacked=1>\"' \u202eevil"
 PATIENCE = 30
+PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 20))))"
 
 
 @pytest.fixture
@@ -63,7 +64,11 @@ class Reviewer:
         return self.page.evaluate("document.querySelector('.cursor')?.dataset.take ?? null")
 
     def go_to(self, key):
-        self.page.locator(f'[data-take="{key}"]').focus()
+        """Puts the cursor on a take; nothing is decided of one that is not in sight yet."""
+        take = self.page.locator(f'[data-take="{key}"]')
+        take.scroll_into_view_if_needed()
+        take.focus()
+        self.page.evaluate(PAINTED)
         return self
 
     def stored(self):

@@ -13,6 +13,7 @@ from renderer.inspection import scene_yaml
 from renderer.line import rebuild
 from renderer.manifest import read_manifest
 from renderer.metadata import parse_infotext, read_texts
+from renderer.reading import lora_steps
 from renderer.reading.lora_steps import kept_steps, step_file
 from renderer.storyboard import load_storyboard
 from renderer.take import key_of
@@ -116,6 +117,25 @@ scenes: [{prompt: x, sweep: {lora: pencil, step: [100]}}]
     (only,) = planned(write_sweep(tmp_path, text)).takes
     pencil, glow = only.take.loras
     assert (pencil.strength, pencil.alpha, pencil.step, glow.name) == (0.8, 4.0, 100, "glow")
+
+
+def test_a_lora_that_is_listed_by_another_path_is_not_applied_twice(tmp_path):
+    text = """\
+loras: [pencil]
+scenes: [{prompt: x, sweep: {lora: ../elsewhere/pencil.safetensors, strength: [0.5]}}]
+"""
+    (tmp_path / "story").mkdir()
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "story/lora_weights")
+    (only,) = planned(write_sweep(tmp_path / "story", text)).takes
+    assert [(lora.name, lora.strength) for lora in only.take.loras] == [("pencil", 0.5)]
+
+
+def test_the_finished_lora_is_read_once_however_many_steps_are_missing(tmp_path):
+    before = lora_steps._sha256.cache_info().misses
+    text = f"scenes: [{{prompt: x, sweep: {{lora: pencil, step: {[*range(1, 51)]}}}}}]"
+    with pytest.raises(AuthoringError):
+        load_storyboard(write_sweep(tmp_path, text))
+    assert lora_steps._sha256.cache_info().misses == before + 1
 
 
 def test_the_board_sweeps_every_scene_but_those_with_their_own_or_none(tmp_path):
@@ -353,6 +373,14 @@ def test_watching_sees_steps_that_come_while_training_goes_on(tmp_path):
     edits = Edits(write_sweep(tmp_path))
     before = edits._look()
     save_lora(tmp_path / "lora_weights/pencil.steps", "400")
+    assert edits._look() != before
+
+
+def test_watching_sees_steps_of_a_lora_that_is_named_by_its_path(tmp_path):
+    text = "scenes: [{prompt: x, sweep: {lora: ./mine/pencil.safetensors, step: [100]}}]"
+    edits = Edits(write_story(tmp_path, text))
+    before = edits._look()
+    save_lora(tmp_path / "mine/pencil.steps", "100")
     assert edits._look() != before
 
 

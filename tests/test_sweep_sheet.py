@@ -175,6 +175,36 @@ def test_arrows_move_in_the_table_and_on_to_the_next_scene(story, tmp_path, revi
     assert reviewer.cursor() == sofa[4], "the one that stands for its scene"
 
 
+WIDE = [number / 10 for number in range(20)]
+UNCOVERED = """(() => {
+  const box = (selector) => document.querySelector(selector).getBoundingClientRect();
+  return box(".take.cursor").left >= box("th[scope=row]").right - 1;
+})()"""
+
+
+@pytest.mark.browser
+def test_the_take_that_one_comes_back_to_is_not_behind_its_rows_heading(tmp_path, review):
+    takes = sweep_of(strengths=WIDE)
+    reviewer: Reviewer = review(write_sheet(told(tmp_path, *takes), tmp_path), **STILL)
+    reviewer.go_to(takes[19].key).press(*["ArrowLeft"] * 17)
+    assert reviewer.cursor() == takes[2].key
+    until(reviewer.page, UNCOVERED)
+
+
+@pytest.mark.browser
+def test_nothing_is_decided_about_a_take_that_is_scrolled_out_of_its_table(tmp_path, review):
+    takes = sweep_of(strengths=WIDE)
+    reviewer: Reviewer = review(write_sheet(told(tmp_path, *takes), tmp_path), **STILL)
+    table = reviewer.page.locator(".sweep").first
+    reviewer.go_to(takes[0].key)
+    table.evaluate("table => { table.scrollLeft = table.scrollWidth; }")
+    reviewer.press("p")
+    assert reviewer.take(takes[0].key, "flag") == "none"
+    until(reviewer.page, UNCOVERED)
+    reviewer.press("p")
+    assert reviewer.take(takes[0].key, "flag") == "pick"
+
+
 @pytest.mark.browser
 def test_comparing_shows_the_table(story, tmp_path, review):
     reviewer: Reviewer = review(write_sheet(story, tmp_path), **STILL)

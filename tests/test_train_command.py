@@ -85,6 +85,15 @@ def test_the_live_page_is_opened_once_as_soon_as_it_is_there(run, recipe, opened
     assert [page.rpartition("training/")[2] for page in opened] == ["pencil/index.html"]
 
 
+def test_an_earlier_training_s_page_is_not_the_one_that_is_opened(run, recipe, monkeypatch):
+    seen: list[str] = []
+    page = Path("training/pencil/index.html")
+    monkeypatch.setattr(webbrowser, "open", lambda url: seen.append(page.read_text()) or True)
+    assert run("train", recipe, trainer=FakeTrainer())[0] == 0
+    assert run("train", recipe, "--open", trainer=FakeTrainer())[0] == 0
+    assert seen == ["0"]
+
+
 def test_mistakes_are_told_before_anything_begins(run, tmp_path):
     trainer = FakeTrainer()
     file = write_recipe(tmp_path, f"{SHORTEST}train: {{lr: 1}}\ntitel: x\n")
@@ -152,6 +161,34 @@ def test_a_file_that_the_recipe_did_not_make_is_never_replaced(run, recipe):
     assert run("train", recipe, "--out", "elsewhere", trainer=trainer)[0] == 0
 
 
+@pytest.mark.parametrize("ending", [".png", ".json"])
+def test_nor_is_a_file_that_lies_where_its_card_or_picture_goes(run, recipe, ending):
+    file = Path(f"album/pencil{ending}")
+    file.parent.mkdir()
+    file.write_text('{"mine": 1}')
+    code, _, err = run("train", recipe, "--out", "album", trainer=FakeTrainer())
+    assert code == 2
+    assert f"{file} is there already, and not made by this recipe." in err
+
+
+def test_a_result_that_was_removed_is_made_again(run, recipe):
+    assert run("train", recipe, trainer=FakeTrainer())[0] == 0
+    Path("lora_weights/pencil.safetensors").unlink()
+    assert run("train", recipe, trainer=FakeTrainer())[0] == 0
+
+
+@pytest.mark.parametrize("option", ["--fresh", "--data-only"])
+def test_a_folder_that_holds_other_things_is_no_run_folder(run, recipe, option):
+    Path("site").mkdir()
+    Path("site/index.html").write_text("mine")
+    (Path("site") / "checkpoint.txt").write_text("mine")
+    code, _, err = run("train", recipe, "--run", "site", option, trainer=FakeTrainer())
+    assert code == 2
+    assert "site: this is no run folder: it holds checkpoint.txt. Name a new or an empty one, --run DIR." in err
+    assert Path("site/index.html").read_text() == "mine"
+    assert not Path("site/.lock").exists()
+
+
 def test_another_recipe_of_the_same_name_is_told(run, recipe, tmp_path):
     assert run("train", recipe, trainer=FakeTrainer())[0] == 0
     other = write_recipe(tmp_path, f"name: pencil\n{SHORTEST}", "other.yaml")
@@ -184,6 +221,31 @@ def test_beginning_anew_keeps_the_earlier_training_aside(run, recipe):
     assert Path("lora_weights/pencil.safetensors").exists()
     assert run("train", recipe, "--fresh", trainer=FakeTrainer())[0] == 0
     assert (Path("training/pencil.2") / "checkpoints/last.ckpt").read_text() == "1"
+
+
+@pytest.mark.parametrize("out", ["run", "run/out"])
+def test_results_in_the_run_folder_stay_where_stories_find_them(run, recipe, out):
+    again = ("train", recipe, "--run", "run", "--out", out)
+    assert run(*again, trainer=FakeTrainer())[0] == 0
+    assert run(*again, "--fresh", trainer=FakeTrainer(stop_after=1))[0] == 130
+    assert Path(out, "pencil.safetensors").read_text() == "learned"
+    assert Path("run.1/results/pencil.safetensors").read_text() == "learned"
+
+
+def test_the_working_folder_may_be_the_run_folder(run, recipe, tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    assert run("train", recipe, "--run", ".", trainer=FakeTrainer())[0] == 0
+    code, out, _ = run("train", recipe, "--run", ".", "--fresh", trainer=FakeTrainer())
+    assert code == 0
+    assert f"The earlier training is kept in {tmp_path / 'work.1'}\n" in out
+
+
+def test_beginning_anew_is_not_for_the_data_alone(run, recipe):
+    trainer = FakeTrainer()
+    code, _, err = run("train", recipe, "--fresh", "--data-only", trainer=trainer)
+    assert (code, trainer.asked) == (2, [])
+    assert "Give one of them." in err
 
 
 def test_a_training_at_work_is_not_moved_aside(run, recipe):

@@ -412,6 +412,18 @@ def test_a_full_disk_is_told_with_the_folder(tmp_path):
         prepare_dataset(recipe_of(tmp_path), tmp_path / "run" / "data", full)
 
 
+def test_equal_pictures_may_be_looked_at_at_once(tmp_path):
+    """Each in a thread of its own, they have one small copy."""
+    save(tmp_path, "a.png", draw(0, 512, 512))
+    listed = [Listed("a.png", tmp_path / "a.png", "a caption")] * 8
+    thumbs = tmp_path / "thumbs"
+    for _ in range(20):
+        thumbs.mkdir()
+        checked = check_pictures(listed, NEEDS, thumbs, lambda *told: None)
+        assert [path.name for path in thumbs.iterdir()] == [checked[0].thumb]
+        shutil.rmtree(thumbs)
+
+
 def test_ctrl_c_while_checking_stops_at_once(tmp_path):
     album(tmp_path / "pictures", 3)
 

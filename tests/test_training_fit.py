@@ -257,6 +257,26 @@ def test_full_disk_is_told_and_earlier_states_stay(job_of, monkeypatch):
     assert sorted(file.name for file in job.checkpoints.iterdir()) == ["step-000001.ckpt", "step-000002.ckpt"]
 
 
+def test_full_disk_is_told_whatever_is_written(job_of, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("renderer.trainer.learning.loggers.CsvLog.log_metrics", full)
+    with pytest.raises(RunFolderError, match=r"the disk is full\. What was saved so far is safe"):
+        fit(job_of(), "cpu")
+
+
+def test_cache_that_goes_while_it_is_used_is_told(job_of):
+    def tell(progress: TrainingProgress) -> None:
+        if progress.stage == "training":
+            for file in job.cache.rglob("*.safetensors"):
+                file.unlink()
+
+    job = job_of(tell=tell)
+    with pytest.raises(TrainingError, match=r"cache: what was cached .* is gone or damaged: .*Train again"):
+        fit(job, "cpu")
+
+
 def test_memory_that_runs_out_is_told_with_what_helps(job_of, monkeypatch):
     def too_much(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -276,6 +296,7 @@ def test_half_precision_needs_a_gpu(job_of):
     [
         ("lightning.pytorch.loggers.NoLogger", "can't be loaded"),
         ("lightning.pytorch.Trainer", "no class of Lightning's loggers"),
+        ("lightning.pytorch.loggers.Logger", "can't be made from a folder and a name alone"),
     ],
 )
 def test_logger_that_is_none_is_told(job_of, logger, words):
@@ -302,6 +323,15 @@ def test_train_prepares_the_pictures_and_says_so(job_of, monkeypatch, tmp_path):
     result = fitting.train(job.recipe, tmp_path / "run", tmp_path / "out", told.append, "cpu")
     assert told[0] == TrainingProgress("checking", 4, 4)
     assert result.file == tmp_path / "out" / "pencil.safetensors"
+
+
+def test_train_refuses_another_recipe_before_its_pictures_are_prepared(job_of, monkeypatch):
+    job = job_of("checkpoints: {every: 2}\n" + SHORT)
+    fit(job, "cpu")
+    other = job_of("lora: {rank: 2}\n" + SHORT)
+    monkeypatch.setattr(fitting, "prepare_dataset", lambda *_: pytest.fail("prepared"))
+    with pytest.raises(TrainingError, match=r"recipe\.lora\.rank was 16 and is 2\."):
+        fitting.train(other.recipe, other.run, other.out, lambda progress: None, "cpu")
 
 
 # How much the cache saves.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -178,6 +179,24 @@ def test_training_that_is_finished_is_not_trained_again(finished, copied):
     assert steps.done == []
 
 
+def test_training_killed_at_its_last_samples_is_finished_on_its_page_too(finished, copied):
+    job = copied(finished)
+    (job.run / "index.html").unlink()
+    (job.run / "progress.json").write_text('{"finished": false}')
+    run(job)
+    assert json.loads((job.run / "progress.json").read_text())["finished"] is True
+    assert "data-running" not in (job.run / "index.html").read_text(encoding="utf-8")
+
+
+def test_file_of_a_checkpoint_that_a_kill_came_before_is_there_afterwards(finished, copied):
+    job = copied(finished)
+    (job.checkpoints / "step-000008.ckpt").unlink()  # as if it was killed just after it had saved step 6
+    expected = file_sha256(job.result_at(6))
+    job.result_at(6).unlink()
+    run(job)
+    assert file_sha256(job.result_at(6)) == expected
+
+
 def test_finished_trainings_samples_are_those_of_the_prompts_asked_for_now(finished, copied):
     job = copied(finished, f"samples: {{prompts: [夜晚]}}\n{STEPS}")
     result = run(job)
@@ -237,11 +256,13 @@ def stopped(tmp_path_factory, models):
             r"schedule was constant.*; recipe\.train\.steps was 8",
         ),
         (f"lora: {{rank: 4}}\n{STEPS}", r"recipe\.lora\.rank was 16 and is 4\."),
+        (f"image: {{flip: true}}\n{STEPS}", r"recipe\.image\.flip was false and is true\."),
     ],
 )
 def test_checkpoint_of_another_recipe_is_refused_with_what_differs(stopped, models, text, words):
     with pytest.raises(TrainingError, match=rf"step-0+\d\.ckpt is of another training: .*{words}") as caught:
         run(make_job(stopped, models, text))
+    assert "to begin anew, train with --fresh" in str(caught.value)
     assert "--run DIR" in str(caught.value)
 
 
@@ -269,6 +290,17 @@ def test_damaged_newest_checkpoint_falls_back_to_the_one_before(finished, copied
     assert file_sha256(run(job).file) == sha256_of(finished)
     assert steps.done == [6, 7, 8]
     assert "step-000008.ckpt is damaged: going on from the one before" in caplog.text
+
+
+def test_damaged_checkpoint_pushes_out_none_that_is_whole(finished, copied):
+    job = copied(finished, STEPS.replace("every: 3", "every: 3, keep: 1"), tell=Signals(3))
+    (job.checkpoints / "step-000006.ckpt").unlink()
+    (job.checkpoints / "step-000008.ckpt").write_bytes(b"damaged")
+    with pytest.raises(KeyboardInterrupt):
+        run(job)
+    whole, damaged = names(job.checkpoints)
+    assert whole in ("step-000004.ckpt", "step-000005.ckpt")
+    assert damaged == "step-000008.ckpt"
 
 
 def test_without_a_whole_checkpoint_it_begins_anew(job_of):
