@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,10 @@ def _files_comment(picture: Path, record: dict[str, Any]) -> Iterator[str]:
     for name in lists:
         yield f"# {name}:"
         names = list({"loras": called.loras, "hypernetworks": called.hypernetworks}.get(name, ()))
-        for number, used in enumerate(record[name]):
-            entry = used["name"] if "name" in used else _entry(names[number] if number < len(names) else "?", used)
+        if len(names) != len(record[name]):  # of two files of one name, or an odd one, the infotext tells too little
+            names = ["?"] * len(record[name])
+        for file, used in zip(names, record[name], strict=True):
+            entry = _written(used["name"]) if "name" in used else _entry(file, used)
             yield f"#   - {entry}  # {used.get('sha256', '')[:12]}"
 
 
@@ -82,7 +85,16 @@ def _entry(file: str, used: dict[str, Any]) -> str:
     name, step = name_and_step(file)
     scale = {word: used[word] for word in ("alpha", "rank", "diffsynth_alpha") if word in used}
     values = {"strength": used.get("strength", 1.0)} | ({} if step is None else {"step": step}) | scale
-    return f"{{name: {name}, {', '.join(f'{word}: {shown_number(value)}' for word, value in values.items())}}}"
+    pairs = (f"{word}: {shown_number(value)}" for word, value in values.items())
+    return f"{{name: {_written(name)}, {', '.join(pairs)}}}"
+
+
+def _written(name: str) -> str:
+    """A file's name as a value of YAML: quoted where it would be read as something else, or end the line."""
+    import yaml
+
+    plain = yaml.safe_dump([name], default_flow_style=True, allow_unicode=True, width=float("inf")).strip()
+    return name if plain == f"[{name}]" else json.dumps(name, ensure_ascii=not name.isprintable())
 
 
 def _scene_name(picture: Path, record: dict[str, Any]) -> str:

@@ -92,8 +92,9 @@ class Storyboard:
                     yield use, use.where
 
     def embedding_uses(self) -> Iterator[EmbeddingUse]:
-        """Every embedding of the story, once for each of its entries."""
-        characters = (character.embeddings for character in self.characters.values())
+        """Every embedding of the story, once for each of its entries; of characters, those that may appear in it."""
+        appearing = dict.fromkeys(name for scene in self.scenes for name in scene.characters)
+        characters = (self.characters[name].embeddings for name in appearing)
         scenes = ((*scene.base_embeddings, *scene.own_embeddings) for scene in self.scenes)
         return iter({use.where: use for use in chain(*characters, *scenes)}.values())
 

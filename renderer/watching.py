@@ -15,7 +15,7 @@ from renderer.paint import Observer
 from renderer.plan import Plan
 from renderer.reading.include import included_names
 from renderer.reading.lora_folders import lora_folders
-from renderer.reading.lora_steps import kept_files
+from renderer.reading.lora_steps import kept_files, kept_of
 from renderer.reading.yaml_file import read_yaml
 from renderer.storyboard import load_storyboard
 from renderer.take import Failed, Painter, Progress
@@ -75,6 +75,8 @@ class Edits:
             for folder in lora_folders(self._story, self._loras):
                 yield from (file for file in folder.iterdir() if file.suffix in ENDINGS)
                 yield from kept_files(folder)
+            for file in self._named:
+                yield from kept_of(file) if file.suffix in ENDINGS else ()
             if self._templates is not None:
                 yield from (file for file in self._templates.rglob("[!.]*") if file.is_file())
 

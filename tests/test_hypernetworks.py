@@ -36,7 +36,7 @@ from renderer.kolors.hypernetworks import (
 from renderer.kolors.lora.file import unet_shapes
 from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.weights import load_denoiser
-from renderer.take import Take, TakeEmbedding, TakeHypernetwork
+from renderer.take import Failed, Painted, Take, TakeEmbedding, TakeHypernetwork
 from tests.loras import random_lora, save_peft
 from tests.loras import use as use_lora
 from tests.test_embeddings import harmed_files
@@ -489,6 +489,20 @@ def test_groups_with_other_hypernetworks_do_not_touch_each_other(folder, tmp_pat
     together = paint(KolorsPainter(folder, device="cpu"), [takes[number] for number in (2, 1, 3, 0)])
     assert all(np.array_equal(together[it.key].pixels, alone) for it, alone in zip(takes, apart, strict=True))
     assert len({alone.tobytes() for alone in apart}) == len(stacks)
+
+
+def test_one_whose_numbers_are_damaged_fails_its_takes_alone(folder, tmp_path):
+    made = hypernetwork(context_widths(folder))
+    glow = written(tmp_path, made)
+    next(made.parameters()).data.fill_(float("nan"))
+    harmed = written(tmp_path, made, "harmed")
+    stacks = ((glow,), (harmed,), (glow, harmed), ())
+    takes = [take(1, hypernetworks=stack) for stack in stacks]
+    painted = paint(KolorsPainter(folder, device="cpu"), takes)
+    assert [type(painted[it.key]) for it in takes] == [Painted, Failed, Failed, Painted]
+    assert "harmed.safetensors: damaged: " in painted[takes[1].key].reason
+    plain = pixels(KolorsPainter(folder, device="cpu"), takes[3])
+    assert np.array_equal(painted[takes[3].key].pixels, plain)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])

@@ -17,6 +17,7 @@ from renderer.kolors.lora.merging import MergedUNet
 from renderer.kolors.lora.names import places, spellings
 from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.weights import build_unet, load_denoiser
+from renderer.take import Failed, Painted
 from tests.loras import (
     ALPHA,
     RANK,
@@ -281,6 +282,18 @@ def test_weights_that_are_no_numbers_are_refused(painter, pairs, shapes, tmp_pat
     harmed = {**pairs, layer: (pairs[layer][0] * float("nan"), pairs[layer][1])}
     with pytest.raises(LoraError, match="not finite"):
         read_lora(use(save_peft(tmp_path / "x.safetensors", harmed, shapes)), shapes)
+
+
+def test_a_step_at_which_training_went_wrong_fails_its_takes_alone(painter, pairs, shapes, tmp_path):
+    layer = next(iter(pairs))
+    good = use(save_peft(tmp_path / "100.safetensors", pairs, shapes))
+    harmed = {**pairs, layer: (pairs[layer][0] * float("nan"), pairs[layer][1])}
+    bad = use(save_peft(tmp_path / "200.safetensors", harmed, shapes))
+    takes = [take(1, loras=loras) for loras in ((good,), (bad,), ())]
+    painted = paint(painter, takes)
+    assert [type(painted[it.key]) for it in takes] == [Painted, Failed, Painted]
+    assert "200.safetensors: damaged: " in painted[takes[1].key].reason
+    assert np.array_equal(painted[takes[2].key].pixels, pixels(painter, takes[2]))
 
 
 def test_a_miniature_lora_does_not_fit_kolors_and_says_so(pairs, shapes, kolors_shapes, tmp_path):

@@ -85,7 +85,7 @@ model: kolors-mini
 title: Pencil
 trigger_words: [铅笔画, pencil]
 licence: CC0-1.0
-data: {modelscope: some-one/anime, subset: a, split: b, revision: c, image: d, text: e, caption: f, limit: 9}
+data: {modelscope: some-one/anime, subset: a, split: b, revision: c, image: d, caption: f, limit: 9}
 filter:
   - image_shape_filter: {min_width: 64, any_or_all: all}
   - image_deduplicator:
@@ -132,7 +132,7 @@ loggers: [csv, tensorboard, lightning.pytorch.loggers.WandbLogger]
         "split": "b",
         "revision": "c",
         "image": "d",
-        "text": "e",
+        "text": None,
         "caption": "f",
         "limit": 9,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import webbrowser
 from io import StringIO
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from rich.console import Console
@@ -129,6 +130,16 @@ def test_ctrl_c_says_how_to_go_on(run, recipe):
     assert code == 130
     assert f"what was learned is kept in my run. To go on: storyboard train {recipe} --run 'my run'" in err
     assert "In a storyboard" not in out
+
+
+def test_ctrl_c_before_the_first_checkpoint_promises_nothing(run, recipe):
+    class Impatient(FakeTrainer):
+        def train(self, *_: object) -> NoReturn:
+            raise KeyboardInterrupt
+
+    code, _, err = run("train", recipe, trainer=Impatient())
+    assert code == 130
+    assert f"Stopped before anything was learned. To go on: storyboard train {recipe}\n" in err
 
 
 def test_quiet_says_nothing(run, tmp_path):

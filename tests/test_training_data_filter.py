@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from renderer.errors import AuthoringError, DataError
+from renderer.scaffold import new_recipe
 from renderer.trainer.data.juicing import Juicer, refusals
 from renderer.trainer.data.report import Report, read_report
 from tests.albums import ORIENTATION, album, draw, plant_faults, prepare, recipe_of, save
@@ -190,6 +192,13 @@ def run(process, rows, folder):
     with Juicer(process, "default", folder) as juicer:
         assert juicer.problems() == []
         return juicer.run(rows, lambda *told: None)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_filter_of_a_new_recipe_needs_nothing_else_installed(tmp_path, language):
+    rows = [("a caption", save(tmp_path, f"{number}.png", draw(number))) for number in range(2)]
+    left, done = run(yaml.safe_load(new_recipe("pencil", language))["filter"], rows, tmp_path / "juicer")
+    assert (len(left), len(done)) == (2, 2)
 
 
 def test_a_picture_that_makes_an_operator_fail_does_not_take_others_with_it(tmp_path):

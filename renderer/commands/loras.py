@@ -41,7 +41,7 @@ def list_(loras: Folders = None) -> None:
         except StoryboardError as error:
             err.print(str(error), markup=False)
             continue
-        facts = (f"{word} {value}" for word, value in _facts(lineage_of(path, sha256)))
+        facts = (f"{word} {_visible(value)}" for word, value in _facts(lineage_of(path, sha256)))
         out.print(
             ", ".join((f"{name}: {found.content.form}", *facts, f"sha256 {sha256[:12]}", str(path))), markup=False
         )
@@ -65,9 +65,9 @@ def inspect(
     found, sha256 = read_trained_file(path), lora_sha256(path)
     lineage = lineage_of(path, sha256)
     for word, value in (("file", path), ("format", found.content.form), ("sha256", sha256), *_facts(lineage)):
-        out.print(f"{word:<14}{value}", markup=False)
+        out.print(f"{word:<14}{_visible(str(value))}", markup=False)
     for key, value in sorted(found.content.metadata.items()):
-        out.print(f"{key}: {value[:SHOWN]}", markup=False)
+        out.print(f"{_visible(key)}: {_visible(value[:SHOWN])}", markup=False)
     if model:
         folder, card = require_model(model)
         found.content.check(folder)
@@ -116,6 +116,11 @@ def _find(file: str, loras: list[Path] | None) -> Path:
     if path is None:
         raise StoryboardError(f'There is no LoRA "{file}". {did_you_mean(file, known_loras(folders))}'.rstrip())
     return path
+
+
+def _visible(text: str) -> str:
+    """What a stranger wrote, in one line: a terminal obeys what can't be seen, and takes a new line for ours."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _facts(lineage: LoraLineage) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ import typer
 from renderer.commands.console import count, err, escaped, out, say_error
 from renderer.commands.progressing import Tell, silence, training_bar, training_lines
 from renderer.commands.rendering import open_page
-from renderer.errors import AuthoringError
+from renderer.errors import AuthoringError, StoryboardError
 
 if TYPE_CHECKING:
     from renderer.commands.workers import Trainer
-    from renderer.trainer.fit import Result
+    from renderer.trainer.fit import Result, TrainingProgress
     from renderer.trainer.recipe import Recipe
 
 PAGE = "index.html"
@@ -32,7 +33,9 @@ def train(
     data_only: Annotated[
         bool, typer.Option("--data-only", help="Prepare the data set and its page, and stop there.")
     ] = False,
-    run_: Annotated[Path | None, typer.Option("--run", help="The run folder. Default: training/<its name>.")] = None,
+    run_: Annotated[
+        Path | None, typer.Option("--run", help="The run folder, with caches beside it. Default: training/<its name>.")
+    ] = None,
     out_: Annotated[Path | None, typer.Option("--out", help="Where results go. Default: lora_weights.")] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew although a training could go on; that one is kept aside.")
@@ -46,6 +49,10 @@ def train(
     from renderer.trainer.recipe import load_recipe
     from renderer.trainer.results import RESULTS, TRAININGS, is_first_process
 
+    if fresh and data_only:
+        raise StoryboardError("--fresh begins a training anew, and --data-only trains nothing. Give one of them.")
+    if run_ is not None and run_.name in ("", ".."):
+        run_ = Path(os.path.abspath(run_))  # what lies beside it goes by its name
     if not is_first_process():  # Lightning runs the whole command again for each device
         fresh, open_, quiet = False, False, True
     try:
@@ -60,6 +67,23 @@ def train(
     except AuthoringError as error:
         say_error(error, "trained")
         raise typer.Exit(2) from None
+
+
+class NewPage:
+    """A page that is opened when it has been written since this was made: an earlier training's may be there before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._opened = path, False
+        self._before = self._written()
+
+    def open_once(self) -> None:
+        """Opens the page where it is new and was not opened yet."""
+        if not self._opened and self._written() != self._before:
+            self._opened = True
+            open_page(self._path)
+
+    def _written(self) -> int:
+        return self._path.stat().st_mtime_ns if self._path.exists() else 0
 
 
 @dataclass(frozen=True)
@@ -101,21 +125,29 @@ class Job:
 
     def train(self, fresh: bool, open_: bool) -> None:
         """The whole training, or what is left of it."""
-        from renderer.trainer.results import set_aside
+        from renderer.trainer.results import CHECKPOINTS, set_aside
 
         aside = set_aside(self.run, self.results, self.recipe.name) if fresh else None
         if aside is not None:
             self._say(f"The earlier training is kept in {aside}")
+        page = NewPage(self.run / PAGE)
         try:
             with self._progress() as say:
-                show = self._opening(say) if open_ else say
-                result = self.trainer.train(
-                    self.recipe, self.run, self.results, lambda step: show(step.stage, step.done, step.total, step.loss)
-                )
+
+                def tell(step: TrainingProgress) -> None:
+                    say(step.stage, step.done, step.total, step.loss)
+                    if open_:
+                        page.open_once()
+
+                result = self.trainer.train(self.recipe, self.run, self.results, tell)
         except KeyboardInterrupt:
-            err.print(f"Stopped; what was learned is kept in {self.run}. To go on: {self._command()}", markup=False)
+            learned = any((self.run / CHECKPOINTS).glob("*"))
+            kept = f"; what was learned is kept in {self.run}" if learned else " before anything was learned"
+            err.print(f"Stopped{kept}. To go on: {self._command()}", markup=False)
             raise typer.Exit(130) from None
         self._say_result(result)
+        if open_:
+            page.open_once()
 
     def _say_result(self, result: Result) -> None:
         from renderer.trainer.results import result_files
@@ -129,19 +161,6 @@ class Job:
             self._say(f"losses   {', '.join(f'{what} {loss:.4f}' for what, loss in result.losses.items())}")
         word = f", and <{name}> in a prompt" if self.recipe.kind == "textual-inversion" else ""
         self._say(f"In a storyboard: {LISTS.get(self.recipe.kind, 'loras')}: [{name}]{word}")
-
-    def _opening(self, tell: Tell) -> Tell:
-        """Opens the page as soon as there is one."""
-        page, opened = self.run / PAGE, False
-
-        def tell_and_open(stage: str, done: int, total: int, loss: float | None) -> None:
-            nonlocal opened
-            tell(stage, done, total, loss)
-            if not opened and page.exists():
-                opened = True
-                open_page(page)
-
-        return tell_and_open
 
     def _progress(self) -> AbstractContextManager[Tell]:
         if self.quiet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ PICKED = {"en": "yes", "zh": "是"}
 
 FORMULA = tuple("=+-@＝＋－＠")
 """Spreadsheets take a cell that begins so for a formula, full-width forms too, and run what it says."""
+_NEGATIVE = re.compile(r"-[0-9]+(\.[0-9]+)?(e-[0-9]+)?")
+"""A negative number, such as a strength, which is no formula."""
 
 MILLISECONDS = 1000
 
@@ -56,6 +59,8 @@ def shot_list(reel: Reel) -> bytes:
 
 def defused(cell: str) -> str:
     """The same text, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    if _NEGATIVE.fullmatch(cell):
+        return cell
     return f"'{cell}" if cell.lstrip().startswith(FORMULA) or cell.startswith(("\t", "\r", "\n")) else cell
 
 

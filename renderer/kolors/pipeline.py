@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from renderer.errors import HypernetworkError, LoraError
 from renderer.kolors import memory
 from renderer.kolors.card import Precision, Sampler, read_card, require_whole
 from renderer.kolors.device import DTYPES, choose_device, choose_precision, exact_kernels, provenance
@@ -61,9 +62,9 @@ class KolorsPainter:
     def paint(self, takes: Sequence[Take], progress: Report) -> Iterator[Painted | Failed]:
         """Each take's picture, or why there is none; takes that share their settings come together, in batches.
 
-        A take that can't be painted fails alone. Raises ModelError, LoraError, EmbeddingError or HypernetworkError
-        before the first picture when the weights or a file that is added to them can't be used; ModelError later only
-        where a strict take doesn't fit into memory.
+        A take that can't be painted fails alone, as do those with a LoRA or hypernetwork whose numbers are damaged.
+        Raises ModelError, LoraError, EmbeddingError or HypernetworkError before the first picture when the weights or
+        a file that is added to them can't be used; ModelError later only where a strict take doesn't fit into memory.
         """
         require_whole(self.folder)
         groups = self._grouped(takes)
@@ -99,7 +100,11 @@ class KolorsPainter:
 
     def _paint_group(self, settings: Settings, takes: Sequence[Take], report: Report) -> Iterator[Painted | Failed]:
         loaded = _stage("loading", len(takes), report)
-        self._studio.prepare(settings.precision, settings.loras, settings.hypernetworks, loaded)
+        try:
+            self._studio.prepare(settings.precision, settings.loras, settings.hypernetworks, loaded)
+        except (LoraError, HypernetworkError) as error:  # of a sweep, say, the step at which the training went wrong
+            yield from (Failed(take, str(error)) for take in takes)
+            return
         size = memory.batch_size(
             self.device, DTYPES[settings.precision], settings.width, settings.height, settings.strict
         )

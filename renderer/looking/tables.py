@@ -42,8 +42,11 @@ def tables_of(takes: Sequence[TakeView]) -> tuple[TakeTable, ...]:
 def _tables(takes: Sequence[TakeView]) -> Iterator[TakeTable]:
     swept = [word for word in ("strength", "step") if any(word in take.name.parts for take in takes)]
     if len(swept) == 2:
-        for seed in dict.fromkeys(take.seed for take in takes):
-            yield _table([take for take in takes if take.seed == seed], "strength", "step", str(seed))
+        by_seed: dict[int, list[TakeView]] = {}
+        for take in takes:
+            by_seed.setdefault(take.seed, []).append(take)
+        for seed, its in by_seed.items():
+            yield _table(its, "strength", "step", str(seed))
     elif swept:
         yield _table(takes, swept[0], "seed", "")
 

@@ -59,9 +59,11 @@ def read_contents(storyboard: Storyboard, model_folder: Path | None) -> Contents
     """
     contents = Contents()
     problems: list[Problem] = []
+    seen: set[tuple[Path, _Look]] = set()
     for path, where, look in _looks(storyboard, contents, model_folder):
-        if path in contents.sha256:
+        if (path, look) in seen:
             continue
+        seen.add((path, look))
         try:
             contents.sha256[path] = lora_sha256(path)
             look(path)

@@ -90,8 +90,10 @@ def _unlisted_embeddings(plan: Plan) -> Iterator[Problem]:
     for take, field, parts in _texts(plan):
         listed = {embedding.name for embedding in take.embeddings}
         for name, part in _named(parts):
+            if name in listed or not is_embedding(name):
+                continue
             where = storyboard.source_of(take.scene, field, part)
-            if name in listed or (where, name) in told or not is_embedding(name):
+            if (where, name) in told:
                 continue
             told.add((where, name))
             yield storyboard.problem(

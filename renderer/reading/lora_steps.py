@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from renderer.kolors.files.lineage import lineage_of
@@ -29,9 +30,14 @@ def kept_files(folder: Path) -> Iterator[Path]:
     return folder.glob(f"*.steps/*{ENDING}")
 
 
+def kept_of(lora: Path) -> Iterator[Path]:
+    """All files that were kept at steps of a LoRA's training."""
+    return steps_folder(lora).glob(f"*{ENDING}")
+
+
 def kept_steps(lora: Path) -> set[int]:
     """The steps at which a LoRA can be had."""
-    names = (file.stem for file in steps_folder(lora).glob(f"*{ENDING}"))
+    names = (file.stem for file in kept_of(lora))
     kept = {int(name) for name in names if name.isascii() and name.isdecimal() and str(int(name)) == name}
     last = _last_step(lora)
     return kept if last is None else kept | {last}
@@ -41,5 +47,12 @@ def _last_step(lora: Path) -> int | None:
     """The step at which the finished LoRA was saved, as its card or its header says."""
     if not lora.is_file():
         return None
-    told = lineage_of(lora, lora_sha256(lora)).step
+    status = lora.stat()
+    told = lineage_of(lora, _sha256(lora, status.st_size, status.st_mtime_ns)).step
     return int(told) if told.isascii() and told.isdecimal() else None
+
+
+@lru_cache(maxsize=256)
+def _sha256(lora: Path, size: int, mtime_ns: int) -> str:
+    """Of a LoRA's content, which may be asked for at each of a hundred steps; anew where size or time have changed."""
+    return lora_sha256(lora)

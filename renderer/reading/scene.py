@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,7 +83,7 @@ class Sweep:
     def applied(self, loras: Iterable[LoraUse], name: TakeName) -> tuple[LoraUse, ...]:
         """The LoRAs of a take, the swept one as its name says; where it isn't among them it comes last."""
         stacked = {use.path: use for use in loras}
-        use = stacked.get(self.lora.path, self.lora)
+        use = next((use for path, use in stacked.items() if _is_same(path, self.lora.path)), self.lora)
         if name.strength is not None:
             use = replace(use, strength=name.strength)
         if name.step is not None:
@@ -142,6 +143,12 @@ class Scene:
         """The takes of these seeds."""
         for seed in seeds:
             yield from self.sweep.names(seed) if self.sweep else (TakeName(seed),)
+
+
+@cache
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file: a list may name it, and a sweep say where it lies."""
+    return path == other or path.resolve() == other.resolve()
 
 
 Use = TypeVar("Use", LoraUse, HypernetworkUse)

@@ -116,6 +116,8 @@ def stale(scenes: Iterable[ReviewedScene], decisions: Mapping[str, Decision], fl
     """
     known = {reviewed.scene.id: reviewed for reviewed in scenes}
     present = {key for reviewed in known.values() for key in reviewed.takes}
+    names = {scene: set(reviewed.takes.values()) for scene, reviewed in known.items()}
+    anew = {scene: {reviewed.takes[key] for key in reviewed.decisions} for scene, reviewed in known.items()}
     done = {"pick": "picked", "reject": "rejected"}
     for key, decision in decisions.items():
         if decision.flag not in flags or key in present:
@@ -126,16 +128,11 @@ def stale(scenes: Iterable[ReviewedScene], decisions: Mapping[str, Decision], fl
         elif decision.seed not in reviewed.seeds:
             if decision.flag == "pick" and reviewed.picked is None:
                 yield f"{what}, but the scene doesn't have that seed any more."
-        elif decision.name not in reviewed.takes.values():
+        elif decision.name not in names[decision.scene]:
             if decision.flag == "pick" and reviewed.picked is None:
                 yield f"{what}, but the scene has no such take any more."
-        elif not _decided_anew(reviewed, decision):
+        elif decision.name not in anew[decision.scene] and (decision.flag != "pick" or reviewed.picked is None):
             yield f"{what}, but it would come out otherwise now: something about it was edited since. Look at it again."
-
-
-def _decided_anew(reviewed: ReviewedScene, old: Decision) -> bool:
-    names = {reviewed.takes[key] for key in reviewed.decisions}
-    return old.name in names or (old.flag == "pick" and reviewed.picked is not None)
 
 
 def _picks_of_last_render(plan: Plan) -> dict[str, TakeName | None]:

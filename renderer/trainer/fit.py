@@ -19,7 +19,7 @@ from renderer.trainer.dataset import prepare_dataset
 from renderer.trainer.kinds import KINDS
 from renderer.trainer.learning.cached import CachedStates
 from renderer.trainer.learning.chance import Lot, seeded
-from renderer.trainer.learning.checkpoints import newest_checkpoint, remove_halves, step_of
+from renderer.trainer.learning.checkpoints import newest_checkpoint, remove_halves, require_same_recipe, step_of
 from renderer.trainer.learning.draws import Draw, Draws
 from renderer.trainer.learning.job import Job
 from renderer.trainer.learning.keeping import Keeper
@@ -34,7 +34,7 @@ from renderer.trainer.learning.validation import examination, hold_out
 from renderer.trainer.learning.watching import Watch
 from renderer.trainer.module import TrainingModule
 from renderer.trainer.recipe import Recipe
-from renderer.trainer.results import DATA, held_alone, is_first_process, result_files
+from renderer.trainer.results import CHECKPOINTS, DATA, held_alone, is_first_process, result_files
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def train(
     or RunFolderError where it can't begin or go on.
     """
     with held_alone(run):
+        require_same_recipe(recipe, run / CHECKPOINTS)  # before the data set of what can't be gone on with makes room
         dataset = prepare_dataset(
             recipe, run / DATA, lambda stage, done, total: tell(TrainingProgress(stage, done, total))
         )
@@ -74,16 +75,19 @@ def fit(job: Job, device: str | None = None, opened: OpenPainter = open_painter)
     kept, held = hold_out(recipe, job.dataset.samples)
     stop, recorder = Stop(), Recorder(recipe, examination(recipe, held))
     sampler = Sampler(job, stop, opened)
-    callbacks = [stop, recorder, Keeper(job, recorder, stop), sampler, Watch(job, recorder, sampler)]
+    watch = Watch(job, recorder, sampler)
+    callbacks = [stop, recorder, Keeper(job, recorder, stop), sampler, watch]
     trainer = make_trainer(job, chosen, callbacks, step_of(resumed))
     draws = Draws(recipe, KINDS[recipe.kind].groups(recipe, kept), ranks=processes(trainer))
-    with stop.signals_kept(), explained_failures(job, stop):
+    with stop.signals_kept(), explained_failures(job, stop), job.writing(job.run):
         states = _states(job, trainer, draws, step_of(resumed), recorder.examination)
         module = _module(job, trainer, draws, states)
         trainer.fit(module, ckpt_path=resumed, weights_only=True)
     if trainer.global_step < recipe.train.steps:
         raise KeyboardInterrupt
-    sampler.paint_due(trainer, module, recipe.train.steps)  # not there where all steps were done before this call
+    # Where all steps were done before this call, Lightning leaves these to us.
+    sampler.paint_due(trainer, module, recipe.train.steps)
+    watch.on_train_end(trainer, module)
     return _finish(job, trainer, module, recorder.losses, sampler)
 
 
@@ -131,7 +135,8 @@ def _finish(
     if trainer.is_global_zero:
         with job.writing(job.out):
             job.out.mkdir(parents=True, exist_ok=True)
+            # First the file, which says by whom all were made.
+            publish(module, file, facts_of(module, job, steps, losses), samples)
             if samples:
                 write_sample_sheet(samples, pictures)
-            publish(module, file, facts_of(module, job, steps, losses), samples)
     return Result(file, losses, samples)

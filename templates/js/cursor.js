@@ -42,6 +42,8 @@ function moveTo(figure, { focus = true } = {}) {
 // Cards get their true heights only as they come into view, so one jump may miss.
 function keepInView(figure, frames = 4) {
   figure.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
+  const covered = startOfRow(figure) - figure.getBoundingClientRect().left;
+  if (covered > 0) figure.closest(".sweep").scrollBy({ left: -covered, behavior: "instant" });
   if (frames > 0) requestAnimationFrame(() => { if (figure === cursor) keepInView(figure, frames - 1); });
 }
 
@@ -63,7 +65,15 @@ function isHidden(figure) {
 
 function isOnScreen(figure) {
   const box = figure.getBoundingClientRect();
-  return box.bottom > topOfView() && box.top < innerHeight && box.width > 0;
+  const end = figure.closest(".sweep")?.getBoundingClientRect().right ?? innerWidth;
+  const isAcross = box.right > startOfRow(figure) && box.left < Math.min(end, innerWidth);
+  return isAcross && box.bottom > topOfView() && box.top < innerHeight && box.width > 0;
+}
+
+// Where takes of a row begin to be seen: in a sweep's table behind the row's heading, which stays as the table scrolls.
+function startOfRow(figure) {
+  const heading = figure.closest("tr")?.querySelector("th").getBoundingClientRect();
+  return heading?.width ? heading.right : 0;
 }
 
 // Below the toolbar where that stays in view.

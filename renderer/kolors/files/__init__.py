@@ -1,1 +1,1 @@
-"""Files that training made, anyone's: what is in them, safely, and where they come from.."""
+"""Files that training made, anyone's: what is in them, safely, and where they come from."""

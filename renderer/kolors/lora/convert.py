@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ def convert_lora(
     for file in (target, target.with_suffix(".json")):
         if file.exists():
             raise LoraError(f"{file}: is there already. Remove it, or write elsewhere with --out FILE.")
+    if alpha is not None and not 0 < alpha < math.inf:
+        raise LoraError(f"--alpha {alpha:g}: an alpha is a number above 0.")
     sha256 = lora_sha256(source)
     header, card = inspect_lora(source), read_card(source, sha256)
     metadata = read_metadata(source, card)
@@ -88,6 +91,8 @@ def _notes(header: LoraHeader, to: Target, alpha: float | None, card: Path | Non
             f"DiffSynth 1.x files don't say what alpha they were trained with: taken as the rank ({ranks}). "
             "If it was another, convert again with --alpha."
         )
+    if header.format != "diffsynth1" and alpha is not None:
+        yield f"Taken as trained with alpha {alpha:g}, whatever the file itself says."
     left_out = sorted(name for name, value in adapter_metadata(header).items() if value and name not in _SAID_ELSEWHERE)
     if left_out:
         yield f"Left out of the header: {', '.join(left_out)} (how peft trained it; painting needs none of it)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from threading import get_ident
 
 from PIL import Image
 
@@ -21,7 +22,8 @@ def write_thumb(picture: Image.Image, folder: Path, sha256: str) -> str:
         small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3)
         buffer = io.BytesIO()
         small.save(buffer, format="WEBP", quality=QUALITY, method=3)
-        part = path.with_suffix(".part")
+        # Equal pictures have one small copy, and may be looked at at once.
+        part = path.with_suffix(f".{get_ident()}.part")
         part.write_bytes(buffer.getvalue())
         part.replace(path)
     return path.name

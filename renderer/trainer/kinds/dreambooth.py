@@ -32,7 +32,9 @@ class DreamboothKind(LoraKind):
         """With class pictures after the subject's; those that the recipe's folder lacks are painted."""
         if not entry_of(job.recipe).prior_weight:
             return job.dataset
-        require_same_recipe(job)  # before anything is painted for a training that can't be gone on with
+        require_same_recipe(
+            job.recipe, job.checkpoints
+        )  # before anything is painted for a training that can't be gone on with
         added = class_pictures(job, painter)
         return replace(
             job.dataset,

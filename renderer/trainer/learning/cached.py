@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock
+from safetensors import SafetensorError
 from torch import Tensor
 
 from renderer.errors import TrainingError
@@ -50,12 +51,21 @@ class CachedStates:
         self._made = {"form": FORM, "model": f"{recipe.edition} {recipe.card.digest}", "device": device.type}
 
     def latents(self, sample: Sample, view: View) -> Tensor:
-        """The view's latents. Raises OSError."""
-        return self._latents.read(self._view_key(sample, view))["latents"]
+        """The view's latents. Raises TrainingError where they are gone."""
+        return self._read(self._latents, self._view_key(sample, view))["latents"]
 
     def text(self, text: str) -> Encoded:
-        """The text's states. Raises OSError."""
-        return Encoded(**self._texts.read(self._text_key(text)))
+        """The text's states. Raises TrainingError where they are gone."""
+        return Encoded(**self._read(self._texts, self._text_key(text)))
+
+    def _read(self, cache: Cache, key: dict[str, Any]) -> dict[str, Tensor]:
+        try:
+            return cache.read(key)
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(
+                f"{self._folder}: what was cached for this training is gone or damaged: {error}. Train again: what is "
+                "missing is computed anew."
+            ) from error
 
     def fill(self, draws: Iterable[Draw], texts: bool, tell: Tell) -> None:
         """Computes what these draws need and is not there yet; texts only if asked for.

@@ -6,6 +6,7 @@ noise, learning rate and all else that chance or time decides follow from the st
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -20,6 +21,7 @@ import torch
 
 from renderer.errors import TrainingError
 from renderer.trainer.learning.job import Job
+from renderer.trainer.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,8 @@ def save_checkpoint(trainer: lightning.Trainer, folder: Path, step: int, keep: i
         if trainer.is_global_zero:
             _sync(partial)
             partial.replace(file)
-            for old in checkpoints_in(folder)[keep:]:
+            # A later one was damaged and passed over: it must not push out what took its place.
+            for old in [it for it in checkpoints_in(folder) if step_of(it) <= step][keep:]:
                 old.unlink()
     finally:
         if trainer.is_global_zero:
@@ -79,23 +82,22 @@ def newest_checkpoint(job: Job) -> Path | None:
 
     Raises TrainingError where it is another training's: what was otherwise then.
     """
-    file, identity = _newest(job)
+    file, identity = _newest(job.checkpoints)
     if file is not None:
-        _require_same(identity, identity_of(job), job, file)
+        _require_same(identity, identity_of(job), job.recipe, file)
     return file
 
 
-def require_same_recipe(job: Job) -> None:
-    """Raises TrainingError as `newest_checkpoint` does, before it is known what all the pictures are."""
-    file, identity = _newest(job)
+def require_same_recipe(recipe: Recipe, folder: Path) -> None:
+    """Raises TrainingError as `newest_checkpoint` does of a folder, before it is known what all the pictures are."""
+    file, identity = _newest(folder)
     if file is not None:
-        now = identity_of(job)
-        _require_same({"recipe": identity.get("recipe")}, {"recipe": now["recipe"]}, job, file)
+        _require_same({"recipe": identity.get("recipe")}, {"recipe": recipe.settings}, recipe, file)
 
 
-def _newest(job: Job) -> tuple[Path | None, dict[str, Any]]:
+def _newest(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     """The newest whole checkpoint, and what it says of its training."""
-    for file in checkpoints_in(job.checkpoints):
+    for file in checkpoints_in(folder):
         identity = _identity_in(file)
         if identity is not None:
             return file, identity
@@ -115,23 +117,23 @@ def _identity_in(file: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _require_same(then: Mapping[str, Any], now: Mapping[str, Any], job: Job, file: Path) -> None:
+def _require_same(then: Mapping[str, Any], now: Mapping[str, Any], recipe: Recipe, file: Path) -> None:
     changed = [
-        f"{name} was {before} and is {after}"
+        f"{name} was {_written(before)} and is {_written(after)}"
         for name, before, after in _differences(then, now)
-        if not (name == "recipe.train.steps" and _may_grow(job, before))
+        if not (name == "recipe.train.steps" and _may_grow(recipe, before))
     ]
     if changed:
         shown = "; ".join(changed[:6]) + (f"; and {len(changed) - 6} more" if len(changed) > 6 else "")
         raise TrainingError(
-            f"{file} is of another training: {shown}. Change that back to go on with it; to begin anew, remove "
-            f"{file.parent} or train in another folder (--run DIR)."
+            f"{file} is of another training: {shown}. Change that back to go on with it; to begin anew, train with "
+            "--fresh, which keeps this one aside, or in other folders (--run DIR and --out DIR)."
         )
 
 
-def _may_grow(job: Job, before: object) -> bool:
+def _may_grow(recipe: Recipe, before: object) -> bool:
     """Whether nothing of the steps that are past would have been otherwise with more steps ahead."""
-    train = job.recipe.train
+    train = recipe.train
     return train.schedule == "constant" and isinstance(before, int) and before <= train.steps
 
 
@@ -143,6 +145,11 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any], where: str = "
             yield from _differences(before, after, f"{place}.")
         elif before != after:
             yield place, before, after
+
+
+def _written(value: object) -> str:
+    """A value as recipes write it: `null`, `true`."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _sync(file: Path) -> None:

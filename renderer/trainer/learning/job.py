@@ -11,7 +11,7 @@ from renderer.files import explained
 from renderer.trainer.dataset import Dataset
 from renderer.trainer.learning.progress import TrainingProgress
 from renderer.trainer.recipe import Recipe
-from renderer.trainer.results import ELSEWHERE, FULL, result_files, step_files
+from renderer.trainer.results import CHECKPOINTS, ELSEWHERE, FULL, result_files, step_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Job:
     @property
     def checkpoints(self) -> Path:
         """Where states to resume from are kept."""
-        return self.run / "checkpoints"
+        return self.run / CHECKPOINTS
 
     @property
     def samples(self) -> Path:

@@ -20,6 +20,13 @@ class Keeper(lightning.Callback):
     def __init__(self, job: Job, recorder: Recorder, stop: Stop) -> None:
         self._job, self._recorder, self._stop = job, recorder, stop
 
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Writes the file of the step gone on from, where a kill came before it. Raises RunFolderError."""
+        assert isinstance(module, TrainingModule)
+        step = trainer.global_step
+        if step and self._gives_file(step) and trainer.is_global_zero and not self._job.result_at(step).exists():
+            self._publish(module, step)
+
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: object, batch: int, batch_idx: int
     ) -> None:
@@ -29,7 +36,7 @@ class Keeper(lightning.Callback):
         last = step == self._job.recipe.train.steps
         if step % asked.every == 0 or last or self._stop.asked:
             self._save(trainer, step)
-        if step % asked.every == 0 and asked.files and not last and trainer.is_global_zero:
+        if self._gives_file(step) and not last and trainer.is_global_zero:
             self._publish(module, step)
 
     def on_exception(
@@ -47,6 +54,10 @@ class Keeper(lightning.Callback):
     ) -> None:
         """Says which training it is of."""
         checkpoint[MARK] = identity_of(self._job)
+
+    def _gives_file(self, step: int) -> bool:
+        asked = self._job.recipe.checkpoints
+        return asked.files and step % asked.every == 0
 
     def _save(self, trainer: lightning.Trainer, step: int) -> None:
         with self._job.writing(self._job.checkpoints):

@@ -80,6 +80,10 @@ def _logger(name: str, job: Job, step: int) -> Logger:
         return kind(**{key: value for key, value in known.items() if key in wanted})
     except ImportError as error:
         raise TrainingError(f"{job.recipe.path}: loggers: {name} needs a package that is not here: {error}") from error
+    except TypeError as error:
+        raise TrainingError(
+            f"{job.recipe.path}: loggers: {name} can't be made from a folder and a name alone: {error}. Name another."
+        ) from error
 
 
 def _logger_class(dotted: str, job: Job) -> type[Logger]:

@@ -53,6 +53,10 @@ def check_train(file: RecipeFile, findings: Findings) -> None:
     given = train.model_fields_set
     if train.epochs is not None and "steps" in given:
         tell_both(findings, (*where, "epochs"), "steps")
+    if "steps_per_epoch" in given and train.epochs is None and (*where, "epochs") not in findings.lost:
+        at = findings.root.find(where).keys.get("steps_per_epoch")
+        what, todo = '"steps_per_epoch" is for epochs, of which none are given.', "Remove it, or write epochs: 1."
+        findings.tell((*where, "steps_per_epoch"), what, todo, at=at)
     if "cycles" in given and train.schedule != "cosine-restarts" and (*where, "schedule") not in findings.lost:
         todo = "Remove it, or write schedule: cosine-restarts."
         findings.tell((*where, "cycles"), f'"cycles" is for cosine-restarts; this is {train.schedule}.', todo)

@@ -31,6 +31,8 @@ def check_data(file: RecipeFile, findings: Findings) -> None:
         findings.tell((*where, "modelscope"), f'"{data.modelscope}" is no data set on ModelScope.', todo)
     elif data.folder is not None:
         _check_folder(data, findings)
+    if data.caption is not None and data.text is not None:
+        tell_both(findings, (*where, "text"), "caption")
     _check_class_folder(file, findings)
 
 
