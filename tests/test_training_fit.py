@@ -123,7 +123,7 @@ def test_progress_is_told(finished):
     assert training[0].loss is None
     assert training[-1].loss == pytest.approx(result.losses["train"])
     progress = json.loads((job.run / "progress.json").read_text())
-    assert (progress["step"], progress["steps"], progress["finished"]) == (4, 4, True)
+    assert (progress["step"], progress["steps"], progress["state"]) == (4, 4, "finished")
 
 
 def test_page_shows_the_training(finished):

@@ -33,7 +33,7 @@ def view(**changes) -> TrainingView:
         "eta": 75.0,
         "losses": losses,
         "samples": [(20, [("一个女孩", "samples/000020-01.png"), ("a cat", "samples/000020-02.png")])],
-        "finished": False,
+        "state": "running",
     }
     return TrainingView(**values | changes)
 
@@ -106,10 +106,18 @@ def test_a_running_training_says_how_far_it_is_and_reloads(tmp_path):
 
 
 def test_a_finished_training_stays_as_it_is(tmp_path):
-    page = page_of(tmp_path, finished=True, step=100)
+    page = page_of(tmp_path, state="finished", step=100)
     assert "data-running" not in select(page, "body")[0].attrib
     assert not select(page, ".painting") and not select(page, "noscript")
     assert words(select(page, "title")[0]) == "pencil"
+
+
+def test_a_stopped_training_says_so_and_waits(tmp_path):
+    page = page_of(tmp_path, state="stopped")
+    assert "data-running" not in select(page, "body")[0].attrib
+    assert not select(page, ".painting") and not select(page, "noscript")
+    assert "已停止" in words(select(page, ".facts")[0])
+    assert words(select(page, "title")[0]) == "(40/100) pencil"
 
 
 def test_losses_rate_and_samples_are_shown_the_newest_first(tmp_path):
@@ -378,7 +386,7 @@ def test_a_running_page_brings_news_and_a_finished_one_rests(tmp_path, open_page
     page.clock.install()
     page.reload()
     page.evaluate("scrollTo(0, 120)")
-    write_training_page(tmp_path, view(samples=[], step=100, finished=True))
+    write_training_page(tmp_path, view(samples=[], step=100, state="finished"))
     page.clock.run_for(6000)
     page.wait_for_load_state()
     assert page.locator(".facts dd").nth(1).text_content() == "100 / 100"

@@ -128,6 +128,7 @@ def test_stopped_and_resumed_training_ends_in_the_same_file_and_records(job_of, 
     assert 4 <= stopped < 6  # the step in hand is finished first
     steps = Steps()
     parts = job_of(text, "parts", tell=steps)
+    assert json.loads((parts.run / "progress.json").read_text())["state"] == "stopped"
     assert names(parts.checkpoints) == [f"step-{stopped:06d}.ckpt"]
     found = run(parts)
     assert steps.done == list(range(stopped, 7))

@@ -19,7 +19,7 @@ PAGE = "index.html"
 def write_training_page(folder: Path, view: TrainingView) -> Path:
     """Writes the page of a training, `index.html` in its run folder, whole or not at all; returns its path.
 
-    It reloads itself until the training is finished. Raises RunFolderError.
+    It reloads itself while the training is running. Raises RunFolderError.
     """
     prompts = [prompt for _, shots in view.samples[:1] for prompt, _ in shots]
     return _write(folder, "training.html.j2", training_page(folder, view), language_of(view.name, *prompts))

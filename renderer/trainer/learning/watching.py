@@ -16,6 +16,7 @@ from renderer.trainer.learning.recording import Recorder
 from renderer.trainer.learning.samples import Sampler
 from renderer.trainer.module import NotFinite
 from renderer.trainer.pages import TrainingView, write_training_page
+from renderer.trainer.showing.training import State
 
 REFRESH_SECONDS = 2.0
 """The page is written anew at most this often, and never for more than a twentieth of the time."""
@@ -43,7 +44,8 @@ class Watch(lightning.Callback):
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Leaves the page as it stays."""
         if trainer.is_global_zero:
-            self._write(trainer.global_step, None, self._recorder.rows)
+            over = trainer.global_step >= self._job.recipe.train.steps
+            self._write(trainer.global_step, None, self._recorder.rows, "finished" if over else "stopped")
 
     def on_exception(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException
@@ -51,7 +53,7 @@ class Watch(lightning.Callback):
         """Shows on the page where the loss was no number any more."""
         if trainer.is_global_zero and isinstance(exception, NotFinite):
             broken = Row(trainer.global_step + 1, nan, None, None)
-            self._write(trainer.global_step, None, [*self._recorder.rows, broken])
+            self._write(trainer.global_step, None, [*self._recorder.rows, broken], "stopped")
 
     def _show(self, trainer: lightning.Trainer, step: int) -> None:
         if not trainer.is_global_zero:
@@ -60,7 +62,7 @@ class Watch(lightning.Callback):
         self._job.tell(TrainingProgress("training", step, steps, self._recorder.loss))
         started = time.monotonic()
         if started >= self._due and step < steps:
-            self._write(step, self._seconds_left(step), self._recorder.rows)
+            self._write(step, self._seconds_left(step), self._recorder.rows, "running")
             self._due = time.monotonic() + max(REFRESH_SECONDS, 20 * (time.monotonic() - started))
 
     def _seconds_left(self, step: int) -> float | None:
@@ -70,7 +72,7 @@ class Watch(lightning.Callback):
             return None
         return (time.monotonic() - at) * (self._job.recipe.train.steps - step) / (step - began)
 
-    def _write(self, step: int, seconds: float | None, rows: Sequence[Row]) -> None:
+    def _write(self, step: int, seconds: float | None, rows: Sequence[Row], state: State) -> None:
         recipe = self._job.recipe
         view = TrainingView(
             name=recipe.name,
@@ -80,10 +82,10 @@ class Watch(lightning.Callback):
             eta=seconds,
             losses=rows,
             samples=sorted(self._sampler.painted.items()),
-            finished=step >= recipe.train.steps,
+            state=state,
         )
         progress = {"name": view.name, "recipe_digest": view.recipe_digest, "step": step, "steps": view.steps}
-        progress |= {"seconds_left": seconds, "losses": self._recorder.losses, "finished": view.finished}
+        progress |= {"seconds_left": seconds, "losses": self._recorder.losses, "state": state}
         with self._job.writing(self._job.run):
             write_atomically(self._job.run / "progress.json", (json.dumps(progress, indent=2) + "\n").encode())
             write_training_page(self._job.run, view)

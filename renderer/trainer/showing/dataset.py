@@ -145,7 +145,8 @@ def _sizes(report: Report, kept: set[str], target: int) -> BarChart | None:
     if not report.looks:
         return None
     values = [(float(min(look.width, look.height)), name in kept) for name, look in report.looks.items()]
-    edges = nice_steps(min(value for value, _ in values), max(value for value, _ in values) + 1, SIZES)
+    least, most = min(value for value, _ in values), max(value for value, _ in values)
+    edges = nice_steps(least, max(most + 1, least + SIZES), SIZES)
     labels = [f"{edge:g}" for edge in edges]
     chart = bar_chart(values, edges, labels)
     ticks = tuple(tick for place, tick in enumerate(chart.across) if place % 2 == 0)

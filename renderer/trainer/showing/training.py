@@ -6,12 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from renderer.trainer.showing.charts import LineChart, Point, line_chart, smoothed
 
 Loss = tuple[int, float | None, float | None, float | None]
 """A step, and at it the training loss, the validation loss and the learning rate, as far as there are any."""
+
+
+State = Literal["running", "stopped", "finished"]
+"""A training that was stopped can be gone on with."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class TrainingView:
     eta: float | None
     losses: Sequence[Loss]
     samples: Sequence[tuple[int, Sequence[tuple[str, str]]]]
-    finished: bool
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
