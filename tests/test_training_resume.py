@@ -183,9 +183,9 @@ def test_training_that_is_finished_is_not_trained_again(finished, copied):
 def test_training_killed_at_its_last_samples_is_finished_on_its_page_too(finished, copied):
     job = copied(finished)
     (job.run / "index.html").unlink()
-    (job.run / "progress.json").write_text('{"finished": false}')
+    (job.run / "progress.json").write_text('{"state": "running"}')
     run(job)
-    assert json.loads((job.run / "progress.json").read_text())["finished"] is True
+    assert json.loads((job.run / "progress.json").read_text())["state"] == "finished"
     assert "data-running" not in (job.run / "index.html").read_text(encoding="utf-8")
 
 
