@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
 from renderer.errors import PictureError
+from renderer.record import is_record
 from renderer.take import Take, TakeLora, canonical_json
 from renderer.take_name import shown_number
 
@@ -107,10 +108,11 @@ def read_record(picture: Path) -> dict[str, Any]:
     if text is None:
         raise PictureError(f"{picture}: carries no storyboard record; another program made or rewrote it.")
     try:
-        record = json.loads(text)
-    except ValueError as error:
+        record: dict[str, Any] = json.loads(text)
+        canonical_json(record)  # which has no NaN and no infinity
+    except (ValueError, RecursionError) as error:
         raise PictureError(f"{picture}: its storyboard record is damaged ({error}).") from error
-    if not isinstance(record, dict) or "prompt" not in record:
+    if not is_record(record):
         raise PictureError(f"{picture}: its storyboard record is of an unknown kind.")
     return record
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from renderer.errors import PictureError
 from renderer.metadata import (
@@ -122,6 +123,43 @@ def test_a_foreign_picture_has_no_record(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(PictureError, match="no storyboard record"):
         read_record(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": 5},
+        {"seed": "0"},
+        {"width": True},
+        {"guidance": "nan"},
+        {"loras": [1]},
+        {"loras": [{"sha256": 7, "strength": 1.0}]},
+        {"embeddings": "tang"},
+        {"steps": None},
+    ],
+)
+def test_a_record_that_someone_changed_is_told(tmp_path, change):
+    path = with_record(tmp_path, json.dumps(make_take().record | change))
+    with pytest.raises(PictureError, match="unknown kind"):
+        read_record(path)
+
+
+@pytest.mark.parametrize("text", ["{", '{"prompt": NaN}', "[" * 100_000])
+def test_a_damaged_record_is_told(tmp_path, text):
+    with pytest.raises(PictureError, match="damaged"):
+        read_record(with_record(tmp_path, text))
+
+
+def test_a_record_may_hold_more_than_is_known(tmp_path):
+    record = make_take().record | {"from a newer version": [1]}
+    assert read_record(with_record(tmp_path, json.dumps(record))) == record
+
+
+def with_record(folder, text):
+    texts = PngInfo()
+    texts.add_itxt(RECORD_TEXT, text)
+    Image.new("RGB", (8, 8)).save(folder / "picture.png", pnginfo=texts)
+    return folder / "picture.png"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le"])
