@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
-_FOLDERS = (_PACKAGE / "templates", _PACKAGE.parent / "templates")
-"""Where templates lie in an installed package, and in a checkout."""
+from renderer.looking.html import bundled_templates
 
 
 def new_story(name: str, language: str) -> str:
@@ -23,8 +20,7 @@ def new_recipe(name: str, language: str) -> str:
 
 
 def _template(name: str) -> str:
-    folder = next(folder for folder in _FOLDERS if folder.is_dir())
-    return (folder / name).read_text(encoding="utf-8")
+    return (bundled_templates() / name).read_text(encoding="utf-8")
 
 
 def _quoted(text: str) -> str:

@@ -15,6 +15,7 @@ lightning = pytest.importorskip("lightning")
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel  # noqa: E402
 
 from renderer.errors import TrainingError  # noqa: E402
+from renderer.kolors.lora.model import KOLORS_UNET  # noqa: E402
 from renderer.kolors.weights import Denoiser, build_unet  # noqa: E402
 from renderer.trainer.kinds import KINDS  # noqa: E402
 from renderer.trainer.learning.chance import Lot, seeded  # noqa: E402
@@ -25,21 +26,6 @@ from renderer.trainer.module import NotFinite, TrainingModule  # noqa: E402
 from tests.trainings import CPU, MadeUpStates, make_dataset, make_models, make_module, make_recipe  # noqa: E402
 
 torch.set_num_threads(1)
-
-KOLORS_UNET = {
-    "block_out_channels": (320, 640, 1280),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "layers_per_block": 2,
-    "transformer_layers_per_block": (1, 2, 10),
-    "attention_head_dim": (5, 10, 20),
-    "cross_attention_dim": 2048,
-    "use_linear_projection": True,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 5632,
-}
-"""Kwai-Kolors/Kolors-diffusers, unet/config.json."""
 
 
 @pytest.fixture(scope="module")

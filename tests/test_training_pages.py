@@ -302,29 +302,6 @@ def test_thousands_of_pictures_make_a_page_that_says_how_many_more(tmp_path):
 # In a browser
 
 
-@pytest.fixture
-def open_page(browser):
-    """Opens a page and fails, at the end, if it asked for anything but files or had anything to complain of."""
-    contexts, complaints = [], []
-
-    def opened(path, width=1400, **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda said: complaints.append(said.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.on("request", lambda asked: asked.url.startswith("file://") or complaints.append(asked.url))
-        page.on("requestfailed", lambda asked: complaints.append(asked.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The run folder of a training that is on its way, with pictures."""

@@ -6,7 +6,6 @@ import logging
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from renderer.miniature.training.course import Course, Progress
+from renderer.quieting import quieten_lightning
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def run_course(course: Course, file: Path, stretch: Stretch, show: Show) -> None
     _take_progress(course, file)
     if course.over:
         return
-    _quieten_lightning()
+    quieten_lightning()
     trainer = lightning.Trainer(
         accelerator=stretch.device.type,
         devices=1,
@@ -173,10 +173,3 @@ def save_checkpoint(trainer: lightning.Trainer, file: Path) -> None:
     partial_file = file.with_suffix(".partial")
     trainer.save_checkpoint(partial_file)
     partial_file.replace(file)
-
-
-def _quieten_lightning() -> None:
-    """Lightning's advice on loggers, workers and devices is for others."""
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\..*")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
@@ -13,6 +11,7 @@ import torch
 
 from renderer.errors import TrainingError
 from renderer.kolors import memory
+from renderer.quieting import quieten_lightning
 from renderer.trainer.learning.checkpoints import checkpoints_in, step_of
 from renderer.trainer.learning.job import Job
 from renderer.trainer.learning.loggers import make_loggers
@@ -34,7 +33,7 @@ def make_trainer(
     job: Job, device: torch.device, callbacks: Sequence[lightning.Callback], step: int
 ) -> lightning.Trainer:
     """The Trainer that goes on after a step, on this kind of device. Raises TrainingError."""
-    _quieten_lightning()
+    quieten_lightning()
     train = job.recipe.train
     devices = [*train.devices] if isinstance(train.devices, tuple) else train.devices
     return lightning.Trainer(
@@ -111,10 +110,3 @@ def _precision(recipe: Recipe, device: torch.device) -> Precision:
             "Choose auto, fp32 or bf16-mixed."
         )
     return _ASKED[asked]
-
-
-def _quieten_lightning() -> None:
-    """Lightning's advice on loggers, workers and devices is for others."""
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\..*")
