@@ -310,7 +310,7 @@ def attention(width=2, context_width=2):
     for number, layer in enumerate(layers.values()):
         layer.weight.data = (torch.arange(layer.weight.numel()).view_as(layer.weight) % 3 - 1.0) + number
         layer.bias.data = torch.zeros_like(layer.bias)
-    return Attention(1, layers["to_q"], layers["to_k"], layers["to_v"], nn.ModuleList([layers["to_out"]]))
+    return Attention(1, False, layers["to_q"], layers["to_k"], layers["to_v"], nn.ModuleList([layers["to_out"]]))
 
 
 def by_hand(attention, picture, for_keys, for_values):

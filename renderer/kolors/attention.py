@@ -1,49 +1,80 @@
 """The one place where pictures attend: our module in place of every attention of DiffSynth's UNet.
 
 It keeps the layers `to_q, to_k, to_v, to_out.0` and so every name in weight and LoRA files. Here hypernetworks change
-what keys and values are made of.
+what keys and values are made of; and here is computed once what is the same at every step of a denoising.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Self, cast
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 ContextChange = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """From what keys and what values are made of to what they are to be made of, each [batch, tokens, width of context]."""
+TO_TEXT = "attn2"
+"""The attention to the text in each transformer block; `attn1` is the picture's to itself."""
 
 
 class Attention(nn.Module):
-    """Multi-head attention from picture tokens to themselves, or to text states.
+    """Multi-head attention from picture tokens to themselves, or (`to_text`) to text states.
 
-    `changes` are made to that context, one after the other, before keys and values are made of it.
+    `changes` are made to that context, one after the other, before keys and values are made of it. `kept` are the keys
+    and values of a text that all steps share, each [batch, heads, text tokens, width of a head].
     """
 
-    def __init__(self, heads: int, to_q: nn.Module, to_k: nn.Module, to_v: nn.Module, to_out: nn.Module) -> None:
+    def __init__(
+        self, heads: int, to_text: bool, to_q: nn.Module, to_k: nn.Module, to_v: nn.Module, to_out: nn.Module
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.to_q, self.to_k, self.to_v, self.to_out = to_q, to_k, to_v, to_out
+        self.to_text = to_text
         self.changes: tuple[ContextChange, ...] = ()
+        self.kept: tuple[Tensor, Tensor] | None = None
+        self._fused: Tensor | None = None
 
     def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None) -> Tensor:
         """[batch, tokens, width] of the picture, and [batch, text tokens, text width] or None to attend to itself."""
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        query, key, value = self._split(self.to_q(hidden_states)), *self._keys_values(context)
+        if encoder_hidden_states is None and self._fused is not None and not self.changes:
+            query, key, value = map(self._split, linear(hidden_states, self._fused).chunk(3, dim=-1))
+        else:
+            context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+            query, (key, value) = self._split(self.to_q(hidden_states)), self.kept or self.keys_values(context)
         attended = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         return cast(Tensor, cast(nn.ModuleList, self.to_out)[0](attended))
 
-    def _keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of a context [batch, tokens, width], each [batch, heads, tokens, width of a head]."""
         for_keys = for_values = context
         for change in self.changes:
             for_keys, for_values = change(for_keys, for_values)
         return self._split(self.to_k(for_keys)), self._split(self.to_v(for_values))
 
+    def fuse(self) -> None:
+        """Has the weights of queries, keys and values lie in one block, for one multiplication instead of three.
+
+        The three layers stay, with views of it, so that whoever writes into their weights writes into the block.
+        """
+        layers = [cast(nn.Linear, layer) for layer in (self.to_q, self.to_k, self.to_v)]
+        self._fused = torch.cat([layer.weight.data for layer in layers])
+        for layer, part in zip(layers, torch.split(self._fused, [len(it.weight) for it in layers]), strict=True):
+            layer.weight.data = part
+
     def _split(self, tokens: Tensor) -> Tensor:
         """[batch, tokens, heads·width] to [batch, heads, tokens, width]."""
-        return tokens.view(*tokens.shape[:2], self.heads, -1).transpose(1, 2)
+        return tokens.reshape(*tokens.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Moves to another device or type take the weights one by one, and so out of their block."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self._fused is not None:
+            self.fuse()
+        return self
 
 
 def install_attention(unet: nn.Module) -> list[str]:
@@ -51,8 +82,9 @@ def install_attention(unet: nn.Module) -> list[str]:
     names = [name for name, module in unet.named_modules() if _is_attention(module)]
     for name in names:
         old = unet.get_submodule(name)
-        new = Attention(cast(int, old.heads), *(old.get_submodule(it) for it in ("to_q", "to_k", "to_v", "to_out")))
         parent, _, own = name.rpartition(".")
+        layers = [old.get_submodule(it) for it in ("to_q", "to_k", "to_v", "to_out")]
+        new = Attention(cast(int, old.heads), own == TO_TEXT, *layers)
         setattr(unet.get_submodule(parent), own, new)
     return names
 
@@ -66,6 +98,29 @@ def change_contexts(unet: nn.Module, changes: Iterable[ContextChange]) -> None:
     for module in unet.modules():
         if isinstance(module, Attention):
             module.changes = chosen
+
+
+@contextmanager
+def text_kept(unet: nn.Module, states: Tensor) -> Iterator[None]:
+    """Has every attention to the text use keys and values of `states` [batch, text tokens, width], computed here once.
+
+    The UNet must be called with these states alone until the block ends. Same numbers as without it, bit for bit.
+    """
+    attentions = [module for module in unet.modules() if isinstance(module, Attention) and module.to_text]
+    try:
+        for attention in attentions:
+            attention.kept = attention.keys_values(states)
+        yield
+    finally:
+        for attention in attentions:
+            attention.kept = None
+
+
+def fuse_projections(unet: nn.Module) -> None:
+    """Fuses queries, keys and values of a picture's attention to itself: for painting, where no layer is replaced."""
+    for module in unet.modules():
+        if isinstance(module, Attention) and not module.to_text:
+            module.fuse()
 
 
 def _is_attention(module: nn.Module) -> bool:

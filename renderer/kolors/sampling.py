@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
+from renderer.kolors.attention import text_kept
 from renderer.kolors.card import Sampler
 from renderer.kolors.diffsynth import ddim_class
 from renderer.kolors.weights import Denoiser
@@ -75,25 +76,28 @@ def denoise(
     """fp32 latents [batch, 4, h, w] from noise of that shape, on its device. `done` hears of each finished step.
 
     Negatives and positives go through the UNet in one call, in the UNet's type; guidance and the sampler's arithmetic
-    are fp32. Without negatives in `conditions` there is no guidance.
+    are fp32. Without negatives in `conditions` there is no guidance. On a GPU no step waits for the one before it:
+    timesteps are there from the start, while samplers look theirs up in tables on the CPU.
     """
     guided = conditions.negative_states is not None
-    told = _told(denoiser, conditions, latents.shape[0])
-    dtype = told["encoder_hidden_states"].dtype
+    told = _told(denoiser, conditions)
+    states = told["encoder_hidden_states"]
     latents = latents * stepper.init_noise_sigma
-    for step, timestep in enumerate(stepper.timesteps):  # on the CPU, where samplers compare them with their tables
-        seen = stepper.scale_model_input(latents, timestep)
-        seen = torch.cat([seen, seen]) if guided else seen
-        predicted = denoiser.unet(seen.to(dtype), timestep, **told).float()
-        if guided:
-            negative, positive = predicted.chunk(2)
-            predicted = negative + guidance * (positive - negative)
-        latents = stepper.step(predicted, timestep, latents)
-        done(step + 1, len(stepper.timesteps))
+    on_device = stepper.timesteps.to(latents.device)
+    with text_kept(denoiser.unet, states):
+        for step, timestep in enumerate(stepper.timesteps):
+            seen = stepper.scale_model_input(latents, timestep)
+            seen = torch.cat([seen, seen]) if guided else seen
+            predicted = denoiser.unet(seen.to(states.dtype), on_device[step], **told).float()
+            if guided:
+                negative, positive = predicted.chunk(2)
+                predicted = negative + guidance * (positive - negative)
+            latents = stepper.step(predicted, timestep, latents)
+            done(step + 1, len(stepper.timesteps))
     return latents
 
 
-def _told(denoiser: Denoiser, conditions: Conditions, batch: int) -> dict[str, Any]:
+def _told(denoiser: Denoiser, conditions: Conditions) -> dict[str, Any]:
     """The UNet's other arguments, the same at every step; negatives come first."""
     states, pooled = conditions.states, conditions.pooled
     if conditions.negative_states is not None and conditions.negative_pooled is not None:

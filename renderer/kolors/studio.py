@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from renderer.errors import ModelError
 from renderer.kolors import memory
+from renderer.kolors.attention import fuse_projections
 from renderer.kolors.card import Precision
 from renderer.kolors.device import DTYPES, vae_dtype
 from renderer.kolors.embeddings import check_embedding
@@ -79,6 +80,7 @@ class Studio:
         self.release()
         done(0, 2)
         self._denoiser = load_denoiser(self.folder, self.device, DTYPES[precision])
+        fuse_projections(self._denoiser.unet)
         self._merged = MergedUNet(self._denoiser.unet, unet_shapes(self.folder))
         self._hypernetworks = HypernetworkStack(self._denoiser.unet, self.folder)
         done(1, 2)

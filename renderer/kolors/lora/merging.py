@@ -49,14 +49,15 @@ class MergedUNet:
             parameter = self._unet.get_submodule(layer).weight
             assert isinstance(parameter, nn.Parameter)
             # Kept in the computer's memory: on a GPU a full LoRA would hold a gigabyte of Kolors' weights twice.
-            untouched = self._untouched.setdefault(layer, parameter.data.cpu())
-            base = untouched.to(parameter.device)
+            if layer not in self._untouched:
+                self._untouched[layer] = parameter.data.to("cpu", copy=True)
+            base = self._untouched[layer].to(parameter.device)
             if layer in touched:
                 changes = (strength * change_of(pairs[layer], base) for strength, pairs in stack if layer in pairs)
                 base = sum(changes, start=base.float()).to(base.dtype)
             else:
                 del self._untouched[layer]
-            parameter.data = base
+            parameter.data.copy_(base)  # in place: it may be part of a block that is multiplied as a whole
 
 
 def change_of(pair: Pair, weight: Tensor) -> Tensor:
