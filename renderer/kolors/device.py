@@ -50,7 +50,7 @@ def exact_kernels(precision: Precision, strict: bool) -> Iterator[None]:
 def provenance(device: torch.device, precision: Precision, batch: int, seconds: float) -> Provenance:
     """How a picture was painted: `seconds` is its share, `batch` the number of pictures denoised together."""
     return Provenance(
-        device=_device_name(device),
+        device=device_name(device),
         dtype=precision,
         batch=batch,
         seconds=round(seconds, 3),
@@ -60,7 +60,8 @@ def provenance(device: torch.device, precision: Precision, batch: int, seconds: 
     )
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """What the device calls itself."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({platform.processor() or platform.machine()})"

@@ -8,16 +8,20 @@ moves the vectors alone, which is the same as training spare rows of the table w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
+from renderer.kolors.chatglm import ChatGLM, Place
 from renderer.kolors.embeddings import check_embedding, read_embedding
 from renderer.kolors.text import piece_ids, placeholder, tokenize
-from renderer.kolors.weights import load_text_encoder
 from renderer.take import TakeEmbedding
+
+AT_ONCE = 128
+"""Texts that go through the layers together: at Kolors' size their states are 0.3 GB in half precision."""
 
 
 class Prompt(NamedTuple):
@@ -40,12 +44,14 @@ class Encoded(NamedTuple):
 
 
 class TextEncoder:
-    """ChatGLM3, frozen, reading texts of at most `length` pieces (with the two before every prompt)."""
+    """ChatGLM3, frozen and in memory as a whole, reading texts of at most `length` pieces (with the two before every
+    prompt).
+    """
 
     def __init__(self, folder: Path, length: int, device: torch.device, dtype: torch.dtype) -> None:
         """Loads the weights. Raises ModelError."""
-        self._folder, self._length, self._device = folder, length, device
-        self._encoder: Any = load_text_encoder(folder, device, dtype)
+        self._reader = _Reader(folder, length, device, dtype)
+        self._layers = tuple(self._reader.chatglm.layers())
 
     def encode(self, text: str, vectors: Mapping[str, Tensor] = {}) -> Encoded:
         """A text's states, on the device; `vectors` [count, width] of embeddings by name stand for `<name>` in it.
@@ -54,32 +60,44 @@ class TextEncoder:
         second-last layer's output, the pooled vector is the last layer's output at the last token, before the final
         norm. An empty text is encoded like any other.
         """
-        counts = {name: len(its) for name, its in vectors.items()}
-        *plain, taken = tokenize(self._folder, text, self._length, counts)
-        ids, mask, positions = torch.tensor(plain, device=self._device).unsqueeze(1)
-        rows: Tensor = self._encoder.embedding(ids)
-        if taken:
-            places = torch.tensor([*taken], device=self._device)
-            chosen = torch.stack([vectors[name][number] for name, number in taken.values()])
-            rows = rows.index_put((places,), chosen.to(rows).unsqueeze(1))
-        layers = self._encoder(
-            ids, positions, mask, inputs_embeds=rows, output_hidden_states=True, use_cache=False, return_dict=True
-        ).hidden_states
-        return Encoded(layers[-2][:, 0], layers[-1][-1, 0])
+        hidden, place = self._reader.begin(text, vectors)
+        for layer in self._layers[:-1]:
+            hidden = layer(hidden, place)
+        return Encoded(hidden, self._layers[-1](hidden, place)[-1])
 
     def rows(self, text: str) -> Tensor:
         """fp32 [pieces, width] on the CPU: the table's rows of a text's pieces, as vectors that mean it at first.
 
         Without the mark of a word's beginning where that is a piece of its own, as a placeholder stands for it too.
         """
-        ids = torch.tensor(piece_ids(self._folder, text), dtype=torch.long, device=self._device)
-        return self.table[ids].float().cpu()
+        return self._reader.chatglm.rows(torch.tensor(self._reader.piece_ids(text), dtype=torch.long)).float().cpu()
 
     @property
     def table(self) -> Tensor:
-        """The rows of all pieces [pieces, width], on the device, in the type of the weights."""
-        table: Tensor = self._encoder.embedding.word_embeddings.weight
-        return table.detach()
+        """The rows of all pieces [pieces, width], on the CPU, in the type of the weights."""
+        return self._reader.chatglm.table
+
+
+class _Reader:
+    """From a text to what ChatGLM3's first layer gets."""
+
+    def __init__(self, folder: Path, length: int, device: torch.device, dtype: torch.dtype) -> None:
+        self._folder, self._length, self._device = folder, length, device
+        self.chatglm = ChatGLM(folder, device, dtype)
+
+    def begin(self, text: str, vectors: Mapping[str, Tensor]) -> tuple[Tensor, Place]:
+        """The rows of a text's pieces [length, width], those of embeddings their vectors; and where they stand."""
+        counts = {name: len(its) for name, its in vectors.items()}
+        ids, mask, positions, taken = tokenize(self._folder, text, self._length, counts)
+        rows = self.chatglm.rows(torch.tensor(ids))
+        if taken:
+            places = torch.tensor([*taken], device=self._device)
+            chosen = torch.stack([vectors[name][number] for name, number in taken.values()])
+            rows = rows.index_put((places,), chosen.to(rows))
+        return rows, self.chatglm.place(mask, positions)
+
+    def piece_ids(self, text: str) -> list[int]:
+        return piece_ids(self._folder, text)
 
 
 @torch.no_grad()
@@ -91,22 +109,44 @@ def encode_prompts(
     dtype: torch.dtype,
     done: Callable[[int, int], None] = lambda count, total: None,
 ) -> dict[Prompt, Encoded]:
-    """The states of each distinct prompt, on the CPU; the text encoder is loaded for this and released.
+    """The states of each distinct prompt, on the CPU.
 
-    One prompt at a time, so that its states don't depend on its neighbours. `done` hears how many of all are ready.
-    Raises ModelError, EmbeddingError.
+    ChatGLM3 is never in memory as a whole: each layer is loaded, reads all prompts, and goes. Prompts go through it one
+    at a time, so that states don't depend on neighbours. `done` hears how many of all are ready, or as good as. Raises
+    ModelError, EmbeddingError.
     """
     distinct = list(dict.fromkeys(prompts))
     done(0, len(distinct))
     embeddings = dict.fromkeys(embedding for prompt in distinct for embedding in prompt.embeddings)
     vectors = {embedding: read_embedding(check_embedding(embedding, folder).path) for embedding in embeddings}
-    encoder = TextEncoder(folder, length, device, dtype)
+    reader = _Reader(folder, length, device, dtype)
     encoded: dict[Prompt, Encoded] = {}
-    for prompt in distinct:
-        found = encoder.encode(prompt.text, {it.name: vectors[it] for it in prompt.embeddings})
-        encoded[prompt] = Encoded(found.states.cpu().clone(), found.pooled.cpu().clone())
-        done(len(encoded), len(distinct))
+    for start in range(0, len(distinct), AT_ONCE):
+        part = distinct[start : start + AT_ONCE]
+        begun = [reader.begin(it.text, {each.name: vectors[each] for each in it.embeddings}) for it in part]
+        found = _through_layers(reader.chatglm, begun, partial(_of_all, done, start, len(distinct)))
+        encoded |= zip(part, found, strict=True)
     return encoded
+
+
+def _of_all(done: Callable[[int, int], None], before: int, total: int, count: int) -> None:
+    done(before + count, total)
+
+
+def _through_layers(
+    chatglm: ChatGLM, begun: Iterable[tuple[Tensor, Place]], passed: Callable[[int], None]
+) -> list[Encoded]:
+    """The states of some texts. `passed` hears of how many it is true, by the share of layers behind them all."""
+    hidden, places = map(list, zip(*begun, strict=True))
+    pooled: list[Tensor] = []
+    for number, layer in enumerate(chatglm.layers(), start=1):
+        after = [layer(its, place) for its, place in zip(hidden, places, strict=True)]
+        if number < chatglm.count:
+            hidden = after
+        else:
+            pooled = [its[-1] for its in after]
+        passed(len(hidden) * number // chatglm.count)
+    return [Encoded(states.cpu().clone(), its.cpu().clone()) for states, its in zip(hidden, pooled, strict=True)]
 
 
 def encode_texts(

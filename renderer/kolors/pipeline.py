@@ -14,15 +14,19 @@ from torch import Tensor
 
 from renderer.errors import HypernetworkError, LoraError
 from renderer.kolors import memory
-from renderer.kolors.card import Precision, Sampler, read_card, require_whole
+from renderer.kolors.card import Precision, Sampler, require_whole
 from renderer.kolors.device import DTYPES, choose_device, choose_precision, exact_kernels, provenance
-from renderer.kolors.encoder import Encoded, Prompt, encode_prompts
+from renderer.kolors.encoder import Prompt
 from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
+from renderer.kolors.states import States, Wanted
 from renderer.kolors.studio import Studio
 from renderer.take import Failed, Painted, Progress, Take, TakeHypernetwork, TakeLora
 
 Report = Callable[[Progress], None]
 Stage = Literal["loading", "encoding", "denoising", "decoding"]
+PROMPTS_AT_ONCE = 512
+"""Prompts whose states are in memory together: 1 GB at Kolors' size in half precision. ChatGLM3 reads for so many at a
+time, which takes it seconds in the minutes that their pictures take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ class Settings:
 class KolorsPainter:
     """Paints takes with the model in a folder of Kolors' layout, on the best device of the machine if none is named.
 
-    Weights stay loaded between calls; ChatGLM3 is loaded when there are new texts, and released. `denoising` replaces
-    the denoising loop. Not for use by two threads at once.
+    Weights stay loaded between calls; ChatGLM3 is read from disk, layer by layer, when there are new texts. `denoising`
+    replaces the denoising loop. Not for use by two threads at once.
     """
 
     def __init__(self, folder: Path, device: str | None = None, denoising: Callable[..., Tensor] = denoise) -> None:
@@ -57,7 +61,7 @@ class KolorsPainter:
         self.device = choose_device(device)
         self._denoising = denoising
         self._studio = Studio(folder, self.device)
-        self._states: dict[tuple[Precision, Prompt], Encoded] = {}
+        self._states = States(folder, self.device)
 
     def paint(self, takes: Sequence[Take], progress: Report) -> Iterator[Painted | Failed]:
         """Each take's picture, or why there is none; takes that share their settings come together, in batches.
@@ -69,9 +73,11 @@ class KolorsPainter:
         require_whole(self.folder)
         groups = self._grouped(takes)
         self._studio.check(takes)
-        self._encode(groups, progress)
-        for settings, group in groups.items():
-            yield from self._paint_group(settings, group, progress)
+        for window in self._windows(groups):
+            wanted = (it for settings, its in window for it in _wanted(settings, its))
+            self._states.make_ready(wanted, _stage("encoding", len(takes), progress), self._studio.with_room)
+            for settings, group in window:
+                yield from self._paint_group(settings, group, progress)
 
     def _grouped(self, takes: Sequence[Take]) -> dict[Settings, list[Take]]:
         """Takes by what they share, in order of appearance; but one precision after the other, since weights reload."""
@@ -85,18 +91,20 @@ class KolorsPainter:
         precisions = list(dict.fromkeys([self._studio.precision, *(settings.precision for settings in groups)]))
         return dict(sorted(groups.items(), key=lambda item: precisions.index(item[0].precision)))
 
-    def _encode(self, groups: dict[Settings, list[Take]], report: Report) -> None:
-        """Makes the states of all prompts ready, each once; states of prompts that are no longer asked for go."""
-        wanted = list(dict.fromkeys(pair for settings, takes in groups.items() for pair in _prompts(settings, takes)))
-        self._states = {pair: self._states[pair] for pair in wanted if pair in self._states}
-        missing = [pair for pair in wanted if pair not in self._states]
-        takes, length = sum(map(len, groups.values())), read_card(self.folder).text_length
-        for precision in dict.fromkeys(precision for precision, _ in missing):
-            prompts = [prompt for its, prompt in missing if its == precision]
-            done = _stage("encoding", takes, report)
-            encode = partial(encode_prompts, self.folder, prompts, length, self.device, DTYPES[precision], done)
-            encoded = self._studio.with_room(encode)
-            self._states |= {(precision, prompt): states for prompt, states in encoded.items()}
+    def _windows(self, groups: dict[Settings, list[Take]]) -> Iterator[list[tuple[Settings, list[Take]]]]:
+        """The groups one after the other, cut so that the states of all prompts between two cuts fit into memory."""
+        window: list[tuple[Settings, list[Take]]] = []
+        prompts: set[Wanted] = set()
+        for settings, take in ((settings, take) for settings, takes in groups.items() for take in takes):
+            needed = {*_wanted(settings, [take])}
+            if prompts and len(prompts | needed) > PROMPTS_AT_ONCE:
+                yield window
+                window, prompts = [], set()
+            if not window or window[-1][0] != settings:
+                window.append((settings, []))
+            window[-1][1].append(take)
+            prompts |= needed
+        yield window
 
     def _paint_group(self, settings: Settings, takes: Sequence[Take], report: Report) -> Iterator[Painted | Failed]:
         loaded = _stage("loading", len(takes), report)
@@ -177,7 +185,7 @@ def _stage(stage: Stage, takes: int, report: Report) -> Callable[[int, int], Non
     return lambda done, total: report(Progress(stage, done, total, takes))
 
 
-def _prompts(settings: Settings, takes: Sequence[Take]) -> Iterator[tuple[Precision, Prompt]]:
+def _wanted(settings: Settings, takes: Sequence[Take]) -> Iterator[Wanted]:
     for take in takes:
         yield settings.precision, _prompt(take)
         if settings.guided:

@@ -23,7 +23,7 @@ from renderer.kolors.encoder import Encoded
 from renderer.kolors.layout import read_json
 from renderer.kolors.sampling import LATENT_CHANNELS, LATENT_FACTOR
 from renderer.trainer.dataset import Sample, Tell
-from renderer.trainer.learning.cache import Cache
+from renderer.kolors.tensor_cache import Cache
 from renderer.trainer.learning.crops import View
 from renderer.trainer.learning.draws import Draw
 from renderer.trainer.learning.states import LiveStates

@@ -1,8 +1,10 @@
-"""A folder of tensors, each under the sha256 of all that decides it: computed once, by whichever training is first."""
+"""A folder of tensors, each under the sha256 of all that decides it: computed once, by whoever needs it first."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,21 @@ class Cache:
         file = self._file(key)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
+
+    def used(self, key: Mapping[str, Any]) -> None:
+        """Notes that a key's tensors are of use, so that `shrink` takes others first."""
+        with suppress(OSError):
+            os.utime(self._file(key))
+
+    def shrink(self, most: int) -> None:
+        """Deletes what was longest of no use, until what is left takes at most so many bytes. Raises OSError."""
+        files = [(file.stat(), file) for file in self._folder.glob("??/*.safetensors")]
+        total = sum(found.st_size for found, _ in files)
+        for found, file in sorted(files, key=lambda it: it[0].st_mtime_ns):
+            if total <= most:
+                return
+            file.unlink(missing_ok=True)
+            total -= found.st_size
 
     def _file(self, key: Mapping[str, Any]) -> Path:
         digest = key_of(dict(key))
