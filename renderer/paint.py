@@ -29,6 +29,7 @@ from renderer.manifest import (
     write_manifest,
 )
 from renderer.metadata import encode_png
+from renderer.painting.beside import Beside
 from renderer.plan import Plan, PlannedTake
 from renderer.take import Failed, Painted, Painter, Progress, Take
 from renderer.timing import learn, machine
@@ -173,8 +174,9 @@ def paint(
 ) -> Outcome:
     """Paint `takes` into the run folder; one that fails never loses the rest, and Ctrl-C ends after the file in hand.
 
-    `refresh` is called after each picture. Raises RunFolderError where the disk is full or the folder unwritable,
-    ModelError and LoraError as the painter does; whatever was painted before stays and is on record.
+    `refresh` is called after each picture. It, the pictures' files and `observer.painted` are the work of another
+    thread than `observer.progress`: painting doesn't wait for them. Raises RunFolderError where the disk is full or the
+    folder unwritable, ModelError and LoraError as the painter does; whatever was painted before stays and is on record.
     """
     pictures: list[PictureRecord] = []
     failures: list[Failed] = []
@@ -182,18 +184,23 @@ def paint(
     interrupted = False
     results = painter.paint([planned.take for planned in takes], observer.progress)
     observer.started(len(takes), run.plan.seconds(takes))
+
+    def finish(result: Painted | Failed) -> None:
+        with explained(run.folder):
+            if isinstance(result, Failed):
+                run.fail(result)
+                failures.append(result)
+                observer.failed(result)
+            else:
+                pictures.append(run.keep(result))
+                learned.append((result.take, result.provenance.seconds))
+                observer.painted(pictures[-1])
+            refresh()
+
     try:
-        for result in results:
-            with explained(run.folder):
-                if isinstance(result, Failed):
-                    run.fail(result)
-                    failures.append(result)
-                    observer.failed(result)
-                else:
-                    pictures.append(run.keep(result))
-                    learned.append((result.take, result.provenance.seconds))
-                    observer.painted(pictures[-1])
-                refresh()
+        with Beside(finish) as beside:  # so that a GPU paints on while pictures are compressed and synced
+            for result in results:
+                beside.put(result)
     except KeyboardInterrupt:
         interrupted = True
     finally:
