@@ -16,8 +16,9 @@ from renderer.kolors.card import edition_of, find_model
 from renderer.kolors.layout import missing_parts
 from renderer.metadata import version
 
-KOLORS_GPU_GIB = 14
-"""GPU memory for Kolors: ChatGLM3's 6.2 billion weights take 12.5 GB in half precision while prompts are read."""
+KOLORS_GPU_GIB = 7
+"""GPU memory for Kolors: its UNet's 2.58 billion weights take 5.2 GB in half precision, and painting an estimated 1.5 more;
+ChatGLM3 is read layer by layer, and takes less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def _device() -> Iterator[Finding]:
             if gib >= KOLORS_GPU_GIB:
                 yield Finding("good", "GPU", words)
             else:
-                yield Finding("poor", "GPU", words, "Too small for kolors' text encoder; kolors-mini runs.")
+                yield Finding("poor", "GPU", words, "Too small for kolors' UNet; kolors-mini runs.")
     elif torch.backends.mps.is_available():
         yield Finding("poor", "GPU", f"Apple MPS, torch {torch.__version__}", "It is used, but was never tested.")
     else:

@@ -63,11 +63,11 @@ class Cramped:
         self.room = room
         self.batches = []
 
-    def __call__(self, denoiser, latents, *rest):
+    def __call__(self, denoiser, latents, *rest, **how):
         if len(latents) > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB")
         self.batches.append(len(latents))
-        return denoise(denoiser, latents, *rest)
+        return denoise(denoiser, latents, *rest, **how)
 
 
 def test_pictures_have_the_takes_size_and_repeat_themselves(painter):
@@ -178,14 +178,36 @@ def test_out_of_memory_halves_the_batch_and_paints_all(folder):
 
 def test_a_take_that_never_fits_fails_alone(folder):
     class Small(Cramped):
-        def __call__(self, denoiser, latents, *rest):
+        def __call__(self, denoiser, latents, *rest, **how):
             if latents.shape[-1] > 4:
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
-            return super().__call__(denoiser, latents, *rest)
+            return super().__call__(denoiser, latents, *rest, **how)
 
     painted = paint(KolorsPainter(folder, device="cpu", denoising=Small(4)), [take(0), take(1), take(0, width=32)])
     failed = [it for it in painted.values() if isinstance(it, Failed)]
     assert len(failed) == 2 and all("out of memory" in it.reason and "48x32" in it.reason for it in failed)
+
+
+class RoomForHalf:
+    """The real denoising, where a picture fits only without its negative beside it."""
+
+    def __call__(self, denoiser, latents, *rest, apart=False):
+        if not apart:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return denoise(denoiser, latents, *rest, apart=apart)
+
+
+def test_a_guided_take_that_does_not_fit_goes_through_in_two_calls(painter, folder):
+    found = pixels(KolorsPainter(folder, device="cpu", denoising=RoomForHalf()), take(0))
+    assert np.abs(found.astype(int) - pixels(painter, take(0)).astype(int)).max() <= 1
+
+
+def test_two_calls_are_nothing_for_takes_without_negative_nor_for_strict_ones(folder):
+    cramped = KolorsPainter(folder, device="cpu", denoising=RoomForHalf())
+    alone = take(0, guidance=1.0)
+    assert isinstance(paint(cramped, [alone])[alone.key], Failed)
+    with pytest.raises(ModelError, match="reproducible: strict"):
+        paint(cramped, [take(0, strict=True)])
 
 
 def test_strict_takes_that_do_not_fit_stop_with_words(folder):
@@ -338,10 +360,10 @@ def test_a_text_encoder_that_does_not_fit_beside_the_unet_gets_its_room(folder, 
     assert tries == ["fp32", None]
 
 
-@pytest.mark.parametrize("failures", [1, 2])
-def test_decoding_that_does_not_fit_beside_the_unet_gets_its_room(folder, failures):
-    painter = KolorsPainter(folder, device="cpu")
-    expected = pixels(painter, take(1))
+@pytest.mark.parametrize(("failures", "strict"), [(1, False), (2, False), (3, False), (1, True), (2, True)])
+def test_decoding_that_does_not_fit_gets_its_room_and_then_goes_by_tiles(folder, failures, strict):
+    painter, wanted = KolorsPainter(folder, device="cpu"), take(1, strict=strict)
+    expected = pixels(painter, wanted)
     vae = painter._studio._vae
     decode, tries = vae.decode, []
 
@@ -352,9 +374,9 @@ def test_decoding_that_does_not_fit_beside_the_unet_gets_its_room(folder, failur
         return decode(latents)
 
     vae.decode = cramped
-    found = paint(painter, [take(1)])[take(1).key]
-    if failures == 1:
-        assert np.array_equal(found.pixels, expected)
+    found = paint(painter, [wanted])[wanted.key]
+    if failures < (2 if strict else 3):
+        assert np.array_equal(found.pixels, expected)  # one tile is the whole of so small a picture
     else:
         assert isinstance(found, Failed) and "out of memory while decoding 48x32" in found.reason
 

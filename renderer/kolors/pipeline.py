@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
 from renderer.kolors.states import States, Wanted
 from renderer.kolors.studio import Studio
 from renderer.take import Failed, Painted, Progress, Take, TakeHypernetwork, TakeLora
+
+log = logging.getLogger(__name__)
 
 Report = Callable[[Progress], None]
 Stage = Literal["loading", "encoding", "denoising", "decoding"]
@@ -129,7 +132,7 @@ class KolorsPainter:
             started = time.perf_counter()
             try:
                 with exact_kernels(settings.precision, settings.strict):
-                    pixels = self._studio.decode(latents[number])
+                    pixels = self._studio.decode(latents[number], settings.strict)
             except (RuntimeError, MemoryError, FloatingPointError) as error:
                 yield Failed(take, self._words(error, settings))
             else:
@@ -138,7 +141,20 @@ class KolorsPainter:
             decoded(number + 1, len(takes))
 
     def _denoise(self, settings: Settings, report: Report, takes: Sequence[Take]) -> Tensor:
-        """fp32 latents [takes, 4, h, w]: noise and every later draw come from each take's own generator."""
+        """fp32 latents [takes, 4, h, w]: noise and every later draw come from each take's own generator.
+
+        A guided take that doesn't fit into memory alone goes through the UNet in two calls, unless it is strict.
+        """
+        try:
+            return self._denoise_once(settings, report, takes)
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error) or len(takes) > 1 or settings.strict or not settings.guided:
+                raise
+        memory.release(self.device)
+        log.warning("out of memory with one picture: going on with its negative and its prompt one after the other")
+        return self._denoise_once(settings, report, takes, apart=True)
+
+    def _denoise_once(self, settings: Settings, report: Report, takes: Sequence[Take], **how: bool) -> Tensor:
         generators = [torch.Generator("cpu").manual_seed(take.seed) for take in takes]
         drawn = torch.cat([noise(generator, settings.width, settings.height) for generator in generators])
         return self._denoising(
@@ -148,6 +164,7 @@ class KolorsPainter:
             make_stepper(settings.sampler, settings.steps, generators),
             settings.guidance,
             _stage("denoising", len(takes), report),
+            **how,
         )
 
     def _conditions(self, settings: Settings, takes: Sequence[Take]) -> Conditions:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import Any, Protocol, TypedDict, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from renderer.kolors.attention import text_kept
 from renderer.kolors.card import Sampler
@@ -28,6 +30,13 @@ SCHEDULE = {
 LATENT_CHANNELS = 4
 LATENT_FACTOR = 8
 """Pixels along a side for one latent."""
+
+
+class _Told(TypedDict):
+    """The UNet's arguments that are the same at every step."""
+
+    encoder_hidden_states: Tensor
+    added_cond_kwargs: dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +81,24 @@ def denoise(
     stepper: Stepper,
     guidance: float,
     done: Callable[[int, int], None] = lambda step, steps: None,
+    apart: bool = False,
 ) -> Tensor:
     """fp32 latents [batch, 4, h, w] from noise of that shape, on its device. `done` hears of each finished step.
 
-    Negatives and positives go through the UNet in one call, in the UNet's type; guidance and the sampler's arithmetic
-    are fp32. Without negatives in `conditions` there is no guidance. On a GPU no step waits for the one before it:
+    Negatives and positives go through the UNet in one call, or `apart` in two, which takes half of the working memory,
+    longer, and rounds otherwise. The UNet computes in its own type; guidance and the sampler's arithmetic are fp32.
+    Without negatives in `conditions` there is no guidance. On a GPU no step waits for the one before it:
     timesteps are there from the start, while samplers look theirs up in tables on the CPU.
     """
     guided = conditions.negative_states is not None
     told = _told(denoiser, conditions)
-    states = told["encoder_hidden_states"]
     latents = latents * stepper.init_noise_sigma
     on_device = stepper.timesteps.to(latents.device)
-    with text_kept(denoiser.unet, states):
+    predict = partial(_predict_apart if guided and apart else _predict, denoiser.unet, told)
+    with nullcontext() if guided and apart else text_kept(denoiser.unet, told["encoder_hidden_states"]):
         for step, timestep in enumerate(stepper.timesteps):
             seen = stepper.scale_model_input(latents, timestep)
-            seen = torch.cat([seen, seen]) if guided else seen
-            predicted = denoiser.unet(seen.to(states.dtype), on_device[step], **told).float()
+            predicted = predict(torch.cat([seen, seen]) if guided else seen, on_device[step])
             if guided:
                 negative, positive = predicted.chunk(2)
                 predicted = negative + guidance * (positive - negative)
@@ -97,7 +107,27 @@ def denoise(
     return latents
 
 
-def _told(denoiser: Denoiser, conditions: Conditions) -> dict[str, Any]:
+def _predict(unet: nn.Module, told: _Told, seen: Tensor, timestep: Tensor) -> Tensor:
+    """fp32 noise that the UNet sees in a batch."""
+    predicted: Tensor = unet(seen.to(told["encoder_hidden_states"].dtype), timestep, **told)
+    return predicted.float()
+
+
+def _predict_apart(unet: nn.Module, told: _Told, seen: Tensor, timestep: Tensor) -> Tensor:
+    """The same in two calls, one for each half of the batch."""
+    count = len(seen) // 2
+    added = told["added_cond_kwargs"]
+    halves = []
+    for half in (slice(count), slice(count, None)):
+        its: _Told = {
+            "encoder_hidden_states": told["encoder_hidden_states"][half],
+            "added_cond_kwargs": {name: tensor[half] for name, tensor in added.items()},
+        }
+        halves.append(_predict(unet, its, seen[half], timestep))
+    return torch.cat(halves)
+
+
+def _told(denoiser: Denoiser, conditions: Conditions) -> _Told:
     """The UNet's other arguments, the same at every step; negatives come first."""
     states, pooled = conditions.states, conditions.pooled
     if conditions.negative_states is not None and conditions.negative_pooled is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -23,8 +25,11 @@ from renderer.kolors.hypernetworks import check_hypernetwork
 from renderer.kolors.lora.file import unet_shapes
 from renderer.kolors.lora.layers import check_lora
 from renderer.kolors.lora.merging import MergedUNet
+from renderer.kolors.tiles import decode_in_tiles
 from renderer.kolors.weights import Denoiser, load_denoiser, load_vae
 from renderer.take import Take, TakeHypernetwork, TakeLora
+
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -121,34 +126,49 @@ class Studio:
                 "Close other programs that use it, or choose a smaller model or `precision: fp16`."
             ) from error
 
-    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
+    def decode(self, latents: Tensor, strict: bool = False) -> NDArray[np.uint8]:
         """uint8 [height, width, 3] from latents [4, height/8, width/8].
 
-        Where memory runs out, the UNet waits in the computer's memory meanwhile: it takes more than decoding does.
-        Raises FloatingPointError where latents or picture are not finite, torch.OutOfMemoryError or its kin.
+        Where memory runs out, the UNet waits in the computer's memory: it takes more than decoding does. Where that
+        doesn't suffice, the picture is decoded tile by tile, but not if `strict`: its numbers would depend on the
+        memory. Raises FloatingPointError where latents or picture are not finite, torch.OutOfMemoryError or its kin.
         """
-        try:
-            return self._decode(latents)
-        except (RuntimeError, MemoryError) as error:
-            if not memory.is_out_of_memory(error):
-                raise
+        vae = self._vae
+        assert vae is not None, "prepare() comes first"
+        whole = cast(Callable[[Tensor], Tensor], vae.decode)
+        if (found := self._unless_out_of_memory(latents, whole)) is not None:
+            return found
         unet = self.denoiser.unet
         try:
             unet.to("cpu")
             memory.release(self.device)
-            return self._decode(latents)
+            if strict:
+                return self._decode(latents, whole)
+            if (found := self._unless_out_of_memory(latents, whole)) is not None:
+                return found
+            memory.release(self.device)
+            log.warning("out of memory while decoding: going on in tiles, which differ a little from the whole")
+            return self._decode(latents, partial(decode_in_tiles, whole))
         finally:
             unet.to(self.device)
 
+    def _unless_out_of_memory(self, latents: Tensor, decoded: Callable[[Tensor], Tensor]) -> NDArray[np.uint8] | None:
+        try:
+            return self._decode(latents, decoded)
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+        return None
+
     @torch.inference_mode()
-    def _decode(self, latents: Tensor) -> NDArray[np.uint8]:
+    def _decode(self, latents: Tensor, decoded: Callable[[Tensor], Tensor]) -> NDArray[np.uint8]:
         vae = self._vae
         assert vae is not None, "prepare() comes first"
         if not torch.isfinite(latents).all():
             raise FloatingPointError("the numbers went out of range while denoising (NaN or infinity)")
         dtype = next(vae.parameters()).dtype
         scaled = (latents.unsqueeze(0) / cast(float, vae.scaling_factor)).to(dtype)
-        picture = cast(Callable[[Tensor], Tensor], vae.decode)(scaled)[0].float()
+        picture = decoded(scaled)[0].float()
         if not torch.isfinite(picture).all():
             raise FloatingPointError("the numbers went out of range while decoding (NaN or infinity)")
         return (picture.clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
