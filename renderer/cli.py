@@ -102,14 +102,15 @@ def plan(
     loras: Loras = None,
 ) -> None:
     """Say what would be painted and why, how long it will take, and how much disk it needs."""
+    from renderer.commands.planning import plan_data, say_plan
     from renderer.plan import plan_story
 
     planned = plan_story(story, out=out_, more=more, more_for=scene or (), loras=loras or ())
     if as_json:
-        print(json.dumps(_plan_data(planned), ensure_ascii=False, indent=1))
+        print(json.dumps(plan_data(planned), ensure_ascii=False, indent=1))
         return
     _say_warnings(planned)
-    _say_plan(planned, scene or [], seed or [])
+    say_plan(planned, scene or [], seed or [])
 
 
 @app.command()
@@ -264,63 +265,6 @@ def doctor() -> None:
 
 
 app.command()(starting.schema)
-
-
-def _say_plan(planned: Plan, scenes: list[str], seeds: list[int]) -> None:
-    from rich.table import Table
-
-    from renderer.progress import duration
-    from renderer.take_name import shown_number
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    named = tuple(dict.fromkeys(word for each in planned.takes for word in each.take.name.parts))
-    numbers = [(word, "right") for word in named]
-    for title, justify in (("scene", "left"), *numbers, ("", "left"), ("why", "left")):
-        table.add_column(title, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for planned_take in planned.takes:
-        take, reason = planned_take.take, planned_take.reason
-        state = "[yellow]to paint[/]" if reason else "[green]up to date[/]"
-        parts = take.name.parts
-        values = (shown_number(parts[word]) if word in parts else "" for word in named)
-        table.add_row(escaped(take.scene), *values, state, escaped(reason))
-    out.print(table, soft_wrap=False)
-    chosen = planned.select(scenes, seeds)
-    seconds = planned.seconds(chosen)
-    how_long = "time not known on this machine yet" if seconds is None else f"about {duration(max(1.0, seconds))}"
-    size = planned.bytes(chosen) / 1e6
-    total = f"{len(chosen)} of {count(len(planned.takes), 'take')} to paint with {planned.model}"
-    out.print(f"{total}; {how_long}, {size:.1f} MB." if chosen else "Nothing to paint.", markup=False)
-    if chosen and planned.model_folder is None:
-        err.print(
-            f"The weights of {planned.storyboard.model} are not on this machine: "
-            f"storyboard models pull {planned.storyboard.card.name}",
-            markup=False,
-        )
-
-
-def _plan_data(planned: Plan) -> dict[str, object]:
-    chosen = planned.to_paint
-    return {
-        "story": str(planned.storyboard.path),
-        "folder": str(planned.folder),
-        "model": planned.model,
-        "weights_here": planned.model_folder is not None,
-        "takes": [
-            {
-                "scene": each.take.scene,
-                **each.take.name.parts,
-                "key": each.take.key,
-                "to_paint": bool(each.reason),
-                "reason": each.reason,
-                "record": each.take.record,
-            }
-            for each in planned.takes
-        ],
-        "to_paint": len(chosen),
-        "seconds": planned.seconds(chosen),
-        "bytes": planned.bytes(chosen),
-        "warnings": [str(problem) for problem in planned.warnings],
-    }
 
 
 def _say_what_is_logged() -> None:

@@ -17,7 +17,7 @@ from renderer.kolors.layout import missing_parts
 from renderer.metadata import version
 
 KOLORS_GPU_GIB = 7
-"""GPU memory for Kolors: its UNet's 2.58 billion weights take 5.2 GB in half precision, and painting an estimated 1.5 more;
+"""GPU memory for Kolors: its UNet's 2.58 billion weights take 5.2 GB in half precision, painting an estimated 1.5 more.
 ChatGLM3 is read layer by layer, and takes less."""
 
 

@@ -160,20 +160,27 @@ def read_manifest(folder: Path) -> Manifest | None:
     folder that a newer version made.
     """
     try:
-        content = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-        made_by = content.get("format") if isinstance(content, dict) else None
-        if isinstance(made_by, int) and made_by > MANIFEST_FORMAT:
-            raise RunFolderError(
-                f"{folder}: a newer version of the renderer made this folder (format {made_by}, this one reads "
-                f"{MANIFEST_FORMAT}). Update with `pip install -U kolors-storyboard`, or render with --out DIR."
-            )
-        manifest = Manifest.model_validate(content)
+        manifest = _parsed(folder, (folder / MANIFEST_FILE).read_bytes())
     except (OSError, ValueError):
         return None
     noted, failures = read_journal(folder)
     pictures = manifest.pictures | noted
     failures = {key: why for key, why in (manifest.failures | failures).items() if key not in noted}
     return manifest.model_copy(update={"pictures": pictures, "failures": failures})
+
+
+def _parsed(folder: Path, content: bytes) -> Manifest:
+    """The manifest in a file's content. Raises ValueError for what is none, RunFolderError for a newer version's."""
+    with suppress(ValidationError):
+        return Manifest.model_validate_json(content)  # without the whole of it as Python's values in between
+    found = json.loads(content)
+    made_by = found.get("format") if isinstance(found, dict) else None
+    if isinstance(made_by, int) and made_by > MANIFEST_FORMAT:
+        raise RunFolderError(
+            f"{folder}: a newer version of the renderer made this folder (format {made_by}, this one reads "
+            f"{MANIFEST_FORMAT}). Update with `pip install -U kolors-storyboard`, or render with --out DIR."
+        )
+    return Manifest.model_validate(found)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -15,7 +15,8 @@ from renderer.planning.contents import Contents, read_contents
 from renderer.planning.warnings import warnings_of
 from renderer.prompts import Part, text_of
 from renderer.reasons import LastRender, why_painted
-from renderer.storyboard import Scene, Storyboard, load_storyboard
+from renderer.reading.scene import Sweep
+from renderer.storyboard import Resolved, Scene, Storyboard, load_storyboard
 from renderer.take import Take
 from renderer.timing import estimate
 
@@ -134,8 +135,8 @@ def _takes(
 ) -> Iterator[tuple[Take, TakeEntry]]:
     """The takes of a scene, each with its entry in the manifest."""
     for seed in (*scene.seeds, *extra_seeds):
-        prompt, negative = storyboard.final_prompt(scene, seed), storyboard.final_negative(scene, seed)
-        texts = text_of(prompt), text_of(negative)
+        resolved = storyboard.resolved(scene, seed)
+        texts = text_of(resolved.prompt), text_of(resolved.negative)
         one = Take(
             scene=scene.id,
             seed=seed,
@@ -147,16 +148,21 @@ def _takes(
             guidance=scene.guidance,
             sampler=scene.sampler,
             model=model,
+            loras=() if scene.sweep else contents.loras(resolved.loras),
             precision=storyboard.precision,
             strict=storyboard.reproducible == "strict",
-            embeddings=contents.embeddings(storyboard.embeddings(scene, seed), *texts),
+            embeddings=contents.embeddings(resolved.embeddings, *texts),
             hypernetworks=contents.hypernetworks(scene.hypernetworks),
         )
-        stacked = storyboard.loras(scene, seed)
-        for name in scene.takes((seed,)):
-            loras = scene.sweep.applied(stacked, name) if scene.sweep else stacked
-            take = replace(one, loras=contents.loras(loras), swept=(name.strength, name.step))
-            yield take, _entry_of(take, prompt, negative)
+        for take in _swept(one, scene.sweep, resolved, contents) if scene.sweep else (one,):
+            yield take, _entry_of(take, resolved.prompt, resolved.negative)
+
+
+def _swept(one: Take, sweep: Sweep, resolved: Resolved, contents: Contents) -> Iterator[Take]:
+    """The takes that a sweep makes of one seed's."""
+    for name in sweep.names(one.seed):
+        loras = contents.loras(sweep.applied(resolved.loras, name))
+        yield replace(one, loras=loras, swept=(name.strength, name.step))
 
 
 def _entry_of(take: Take, prompt: tuple[Part, ...], negative: tuple[Part, ...]) -> TakeEntry:

@@ -18,10 +18,20 @@ from renderer.reading.lora_folders import lora_folders
 from renderer.reading.resolve import Resolver
 from renderer.reading.salvage import validate_story
 from renderer.reading.scene import Character, EmbeddingUse, HypernetworkUse, LoraUse, Scene, stack
-from renderer.reading.template import Template
+from renderer.reading.template import Template, has_choice
 from renderer.reading.yaml_file import Node, Where
 
 __all__ = ["Character", "LoraUse", "Scene", "Storyboard", "load_storyboard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a seed makes of a scene: its texts part by part, its LoRAs before a sweep, the embeddings at hand."""
+
+    prompt: tuple[Part, ...]
+    negative: tuple[Part, ...]
+    loras: tuple[LoraUse, ...]
+    embeddings: tuple[EmbeddingUse, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +60,37 @@ class Storyboard:
     _templates: Mapping[str, Template] = field(repr=False)
     _cast: Mapping[str, Template] = field(repr=False)
     _root: Node = field(repr=False, compare=False)
+    _fixed: dict[tuple[str, Origin, str], Expansion | None] = field(default_factory=dict, repr=False, compare=False)
+    """What templates become that no seed changes, by their text and tags; None for those that a seed does."""
+
+    def resolved(self, scene: Scene, seed: int) -> Resolved:
+        """All that depends on a seed, for the takes of one scene.
+
+        The prompt is the style, then the scene's own; the negative is the board's, that of each character who appears,
+        the scene's own. LoRAs come from the board, from those characters and from the scene, in this order; where the
+        scene sweeps one, `Sweep.applied` makes of them what a take is painted with. Of two embeddings of one name the
+        scene's own holds.
+        """
+        texts = self._expanded(scene.style, seed, "style"), self._expanded(scene.prompt, seed, "scene")
+        appearing = [self.characters[name] for name in {name: None for text in texts for name in text.characters}]
+        board = () if scene.replaces_negative else (self._expanded(self.negative, seed, "board"),)
+        characters = (self._expanded(each.negative, seed, "character", each.name) for each in appearing)
+        negatives = (*board, *characters, self._expanded(scene.negative_text, seed, "scene"))
+        embeddings = (scene.base_embeddings, *(each.embeddings for each in appearing), scene.own_embeddings)
+        return Resolved(
+            prompt=join(text.parts for text in texts),
+            negative=join(text.parts for text in negatives),
+            loras=stack((scene.base_loras, *(each.loras for each in appearing), scene.own_loras)),
+            embeddings=tuple({use.name: use for layer in embeddings for use in layer}.values()),
+        )
 
     def final_prompt(self, scene: Scene, seed: int) -> tuple[Part, ...]:
-        """The prompt of one take, part by part: the style, then the scene's own."""
-        return join(expansion.parts for expansion in self._prompt(scene, seed))
+        """The prompt of one take, part by part."""
+        return self.resolved(scene, seed).prompt
 
     def final_negative(self, scene: Scene, seed: int) -> tuple[Part, ...]:
-        """The negative prompt of one take, part by part: the board's, its characters', the scene's own."""
-        pieces: list[Expansion] = []
-        if not scene.replaces_negative:
-            pieces.append(expand(self._templates[self.negative], seed, self._cast, "board"))
-        for name in self._appearing(scene, seed):
-            template = self._templates[self.characters[name].negative]
-            pieces.append(expand(template, seed, self._cast, "character", name))
-        pieces.append(expand(self._templates[scene.negative_text], seed, self._cast, "scene"))
-        return join(piece.parts for piece in pieces)
-
-    def loras(self, scene: Scene, seed: int) -> tuple[LoraUse, ...]:
-        """The LoRAs of a seed's takes: the board's, those of the characters that appear in them, the scene's own.
-
-        Where the scene sweeps one, `Sweep.applied` makes of them what a take is painted with.
-        """
-        characters = (self.characters[name].loras for name in self._appearing(scene, seed))
-        return stack((scene.base_loras, *characters, scene.own_loras))
-
-    def embeddings(self, scene: Scene, seed: int) -> tuple[EmbeddingUse, ...]:
-        """The embeddings that the texts of a seed may use, by name: of two of one name the scene's own holds."""
-        characters = (self.characters[each].embeddings for each in self._appearing(scene, seed))
-        layers = (scene.base_embeddings, *characters, scene.own_embeddings)
-        return tuple({use.name: use for layer in layers for use in layer}.values())
+        """The negative prompt of one take, part by part."""
+        return self.resolved(scene, seed).negative
 
     def lora_uses(self) -> Iterator[tuple[LoraUse, Where]]:
         """Every LoRA of the story with the place of its entry, once for each way it is applied, swept ones by file."""
@@ -121,13 +133,14 @@ class Storyboard:
         """A problem of the value at a path such as `("scenes", 3, "prompt")`, at its line and column."""
         return self._root.find(where).problem(where, what, todo)
 
-    def _prompt(self, scene: Scene, seed: int) -> tuple[Expansion, Expansion]:
-        style = expand(self._templates[scene.style], seed, self._cast, "style")
-        return style, expand(self._templates[scene.prompt], seed, self._cast, "scene")
-
-    def _appearing(self, scene: Scene, seed: int) -> Iterator[str]:
-        """The characters of one take, in order of appearance."""
-        return iter({name: None for expansion in self._prompt(scene, seed) for name in expansion.characters})
+    def _expanded(self, text: str, seed: int, origin: Origin, name: str = "") -> Expansion:
+        """What a text of the story becomes; one without a choice in it is expanded once for all seeds."""
+        tagged = (text, origin, name)
+        template = self._templates[text]
+        if tagged not in self._fixed:
+            chooses = has_choice(template, self._cast)
+            self._fixed[tagged] = None if chooses else expand(template, seed, self._cast, origin, name)
+        return self._fixed[tagged] or expand(template, seed, self._cast, origin, name)
 
 
 def load_storyboard(

@@ -108,7 +108,7 @@ class Scene:
 
     `prompt` and `style` are as authored; `negative_text` is the scene's own, with `replaces_negative` instead of the
     board's. `characters` are those that may appear. A take is painted with `base_loras`, then those of the characters
-    that do appear, then `own_loras`, and what a `sweep` makes of them: `Storyboard.loras` puts them together, as
+    that do appear, then `own_loras`, and what a `sweep` makes of them: `Storyboard.resolved` puts them together, as
     `Storyboard.embeddings` does for embeddings. `pick` names the chosen take.
     """
 

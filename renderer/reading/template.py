@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
@@ -187,6 +187,14 @@ def _numbered(nodes: Nodes, seen: Counter[str]) -> Nodes:
             node = Wildcard(node.source, node.start, options, ordinal)
         numbered.append(node)
     return tuple(numbered)
+
+
+def has_choice(template: Template, cast: Mapping[str, Template]) -> bool:
+    """Whether a seed decides what a template becomes: a wildcard is in it, or in a character that it brings in."""
+    return any(
+        isinstance(node, Wildcard) or (isinstance(node, Reference) and has_choice(cast[node.name], cast))
+        for node in template.nodes
+    )
 
 
 def _references(nodes: Nodes) -> Iterator[Reference]:
