@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from renderer.kolors.card import BUNDLED, read_card
 from renderer.line import Result, render
 from tests.fakes import FakePainter
+
+MINI = read_card(BUNDLED / "kolors-mini")
+"""The card of the model that ships."""
 
 STORY = """\
 title: Starlight

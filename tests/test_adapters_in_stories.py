@@ -19,7 +19,7 @@ from renderer.plan import Plan
 from renderer.take import TakeEmbedding, TakeHypernetwork
 from tests.fakes import make_take
 from tests.pages import parse, select, words
-from tests.stories import render_fake, write_story
+from tests.stories import MINI, render_fake, write_story
 from tests.sweeps import planned
 from tests.trained import mini, save_embedding, save_hypernetwork, save_lora
 
@@ -43,7 +43,7 @@ def folder(tmp_path):
     """Three embeddings and two hypernetworks, beside where the story will lie."""
     loras = tmp_path / "lora_weights"
     for number, name in enumerate(("mei-face", "bad", "lin"), 1):
-        save_embedding(loras, name, number, recipe=f"{name}.yaml", step=100 * number, base_model="kolors-mini@1")
+        save_embedding(loras, name, number, recipe=f"{name}.yaml", step=100 * number, base_model=MINI.edition)
     save_hypernetwork(loras, "glow", recipe="glow.yaml")
     save_hypernetwork(loras, "rain", value=0.2)
     return tmp_path
@@ -215,7 +215,7 @@ def test_a_shared_cast_may_list_more_than_a_story_needs(folder):
 def test_an_embedding_of_another_edition_is_warned_of(folder):
     save_embedding(folder / "lora_weights", "old", base_model="kolors-mini@0")
     (told,) = warnings(folder, "embeddings: [old]\nscenes: [{prompt: <old>}]")
-    assert "old was trained on kolors-mini@0, and this story is painted with kolors-mini@1." in told
+    assert f"old was trained on kolors-mini@0, and this story is painted with {MINI.edition}." in told
 
 
 def test_every_vector_counts_as_a_piece(folder):

@@ -15,7 +15,7 @@ import yaml
 from renderer import cli
 from renderer.commands.workers import Trainer
 from tests.fakes import FakePainter
-from tests.stories import STORY, render_fake, write_story
+from tests.stories import MINI, STORY, render_fake, write_story
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_plan_says_what_and_why(run, tmp_path):
     (line,) = [line for line in out.splitlines() if "to paint" in line and "sea" in line]
     assert "negative edited" in line
     assert out.count("up to date") == 3
-    assert "1 of 4 takes to paint with kolors-mini@1; about 0:0" in out
+    assert f"1 of 4 takes to paint with {MINI.edition}; about 0:0" in out
 
 
 def test_plan_for_machines(run, tmp_path):

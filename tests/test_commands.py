@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from renderer.kolors.card import BUNDLED
 from renderer.kolors.lora.file import unet_shapes
+from tests.stories import MINI
 from tests.test_cli import run
 
 __all__ = ["run"]
@@ -31,7 +32,7 @@ def lora(path, width=0, rank=4):
 def test_the_bundled_model_is_listed(run):
     code, out, _ = run("models", "list")
     assert code == 0
-    assert "kolors-mini: kolors-mini@1, " in out
+    assert f"kolors-mini: {MINI.edition}, " in out
 
 
 def test_a_folder_is_pulled_verified_and_then_found(run, tmp_path, monkeypatch):
@@ -113,7 +114,7 @@ def test_a_lora_that_cannot_be_used_is_bad_input_at_its_place(run, tmp_path, kin
 def test_doctor_says_what_is_missing(run):
     code, out, _ = run("doctor")
     assert code == 0
-    assert "kolors-mini: kolors-mini@1" in out
+    assert f"kolors-mini: {MINI.edition}" in out
     assert "kolors: not on this machine" in out
 
 

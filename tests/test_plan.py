@@ -6,7 +6,9 @@ import pytest
 
 from renderer.plan import make_plan
 from renderer.storyboard import load_storyboard
-from tests.stories import STORY, render_fake, write_story
+from tests.stories import MINI, STORY, render_fake, write_story
+
+SEEN = ", ".join(f"{width}x{height}" for width, height in MINI.learned_sizes)
 
 
 def replan(folder, text, **options):
@@ -39,7 +41,7 @@ def test_prompts_and_settings_are_resolved(tmp_path):
     take = replan(tmp_path, STORY).takes[0].take
     assert take.prompt == "动漫风格，紫色短发小女孩，坐在沙发上"
     assert take.negative == "模糊"
-    assert (take.width, take.height, take.model) == (64, 64, "kolors-mini@1")
+    assert (take.width, take.height, take.model) == (64, 64, MINI.edition)
 
 
 @pytest.mark.parametrize(
@@ -139,9 +141,9 @@ def test_a_long_prompt_is_warned_about_with_where_it_is_cut(tmp_path):
 
 def test_a_size_that_the_model_never_saw_is_warned_about_once(tmp_path):
     (warning,) = replan(tmp_path, STORY).warnings
-    assert ":3:7: size: kolors-mini has seen pictures of 96x96 only; at 64x64 " in str(warning)
+    assert f":3:7: size: kolors-mini has seen pictures of {SEEN} only; at 64x64 " in str(warning)
     assert replan(tmp_path, STORY.replace("size: 64x64\n", "")).warnings == ()
     (warning,) = replan(
-        tmp_path, STORY.replace("size: 64x64\n", "").replace("seed: 3", "seed: 3\n    size: 128x96")
+        tmp_path, STORY.replace("size: 64x64\n", "").replace("seed: 3", "seed: 3\n    size: 224x96")
     ).warnings
     assert ":14:11: scenes[1].size: " in str(warning)
