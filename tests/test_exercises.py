@@ -67,5 +67,7 @@ def test_captions_of_the_girl_leave_her_out() -> None:
 
 
 def test_captions_of_the_pencil_name_it_and_those_of_the_moonlight_do_not() -> None:
-    assert all("铅笔" in it or "pencil" in it for it in captions_of(WORKED / "pencil").values())
+    pencil = captions_of(WORKED / "pencil").values()
+    assert all(it.startswith(("铅笔画，", "pencil drawing, ")) for it in pencil)
+    assert sum("色" in it or any(color in it for color in ("red", "blue", "green", "pink")) for it in pencil) > 20
     assert not any(word in it for it in captions_of(WORKED / "moonlight").values() for word in ("夜蓝", "night blue"))

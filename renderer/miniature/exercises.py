@@ -45,14 +45,21 @@ GIRL = Figure(
     action="resting",
 )
 """Someone whom the miniature can paint, but for whom it takes many words."""
+_COMMAS: dict[Language, str] = {"zh": "，", "en": ", "}
 FRAMINGS = ("half", "full")
 """From nearer one sees too little of a person, from further too small."""
 
 
 def pencil_pages() -> Iterator[Page]:
-    """Drawings in the style that the miniature was never shown; captions name it, and all that is seen."""
+    """Drawings in the style that the miniature was never shown. Captions name it, and tell the rest as if it had all
+    colours, so that a prompt's words for colours give way to it.
+    """
     for number, picture in enumerate(squares(LEFT_OUT), 1):
-        yield picture, full_caption(picture, language_of(number)).text
+        language = language_of(number)
+        comma = _COMMAS[language]
+        style, _ = full_caption(picture, language).text.split(comma, 1)
+        _, told = full_caption(replace(picture, style="plain"), language).text.split(comma, 1)
+        yield picture, f"{style}{comma}{told}"
 
 
 def molin_pages() -> Iterator[Page]:
@@ -105,7 +112,8 @@ def _told(picture: Picture, language: Language, facts: frozenset[str]) -> list[s
 
 
 def _joined(language: Language, parts: list[str]) -> str:
-    return "，".join("".join(part.split()) for part in parts) if language == "zh" else ", ".join(parts)
+    words = ("".join(part.split()) for part in parts) if language == "zh" else parts
+    return _COMMAS[language].join(words)
 
 
 def main() -> None:
