@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from renderer.commands import export, loras, models, review, starting, training
+from renderer.collector import collector_rests
+from renderer.commands import bench, export, loras, models, review, starting, training
 from renderer.commands.console import count, err, escaped, out, say_error
 from renderer.commands.rendering import observer_for, open_page, say_result, watch_story
 from renderer.commands.workers import PackageTrainer, Trainer, Workers
@@ -83,7 +84,8 @@ app.command()(starting.new)
 @app.command()
 def check(story: Story, loras: Loras = None) -> None:
     """Say everything that is wrong with a story, each with its place, or that all is well."""
-    from renderer.plan import plan_story
+    with collector_rests():
+        from renderer.plan import plan_story
 
     plan = plan_story(story, loras=loras or ())
     _say_warnings(plan)
@@ -102,8 +104,9 @@ def plan(
     loras: Loras = None,
 ) -> None:
     """Say what would be painted and why, how long it will take, and how much disk it needs."""
-    from renderer.commands.planning import plan_data, say_plan
-    from renderer.plan import plan_story
+    with collector_rests():
+        from renderer.commands.planning import plan_data, say_plan
+        from renderer.plan import plan_story
 
     planned = plan_story(story, out=out_, more=more, more_for=scene or (), loras=loras or ())
     if as_json:
@@ -130,7 +133,8 @@ def render(
     templates: Templates = None,
 ) -> None:
     """Paint what is not painted yet, and write the grid and the sheet."""
-    from renderer.line import render as render_story
+    with collector_rests():
+        from renderer.line import render as render_story
 
     once = partial(
         render_story,
@@ -164,7 +168,8 @@ def sheet(
     templates: Templates = None,
 ) -> None:
     """Write grid and sheet anew from the pictures that are there, painting nothing."""
-    from renderer.line import rebuild
+    with collector_rests():
+        from renderer.line import rebuild
 
     result = rebuild(story, out=out_, loras=loras or (), templates=templates)
     out.print(str(result.sheet), markup=False)
@@ -176,6 +181,7 @@ app.command()(review.review)
 app.command()(review.apply)
 app.command()(export.export)
 app.command()(training.train)
+app.command()(bench.bench)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from renderer.collector import collector_rests
 from renderer.files import write_atomically
 from renderer.looking.snapshots import START, ShownScene, Snapshot, packed, unpacked
 from renderer.manifest import Manifest, SceneEntry
@@ -35,6 +36,7 @@ def snapshot_of(manifest: Manifest) -> Snapshot:
     return Snapshot(manifest.updated_at, {scene.id: _shown(manifest, scene) for scene in manifest.scenes})
 
 
+@collector_rests()
 def remember(manifest: Manifest, folder: Path) -> None:
     """Keeps what the sheet shows now in the run folder's `history/`, where that is something new. Raises OSError.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
 
 from renderer.errors import RunFolderError
 from renderer.files import write_atomically
@@ -25,7 +26,7 @@ JOURNAL_FILE = "manifest.journal"
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class PictureRecord(_Record):
@@ -185,7 +186,7 @@ def _parsed(folder: Path, content: bytes) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """The manifest as the folder's record, atomically; the journal, now part of it, ends. Raises OSError."""
-    write_atomically(folder / MANIFEST_FILE, manifest.model_dump_json(indent=1).encode())
+    write_atomically(folder / MANIFEST_FILE, to_json(manifest, indent=1))
     (folder / JOURNAL_FILE).unlink(missing_ok=True)
 
 

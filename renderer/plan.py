@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from renderer.collector import collector_rests
 from renderer.errors import Problem
 from renderer.inventory import Inventory, take_inventory
 from renderer.kolors.card import edition_of
@@ -14,8 +15,8 @@ from renderer.manifest import Manifest, SceneEntry, TakeEntry, read_manifest, st
 from renderer.planning.contents import Contents, read_contents
 from renderer.planning.warnings import warnings_of
 from renderer.prompts import Part, text_of
-from renderer.reasons import LastRender, why_painted
 from renderer.reading.scene import Sweep
+from renderer.reasons import LastRender, why_painted
 from renderer.storyboard import Resolved, Scene, Storyboard, load_storyboard
 from renderer.take import Take
 from renderer.timing import estimate
@@ -90,6 +91,7 @@ class Plan:
         return tuple(warnings_of(self))
 
 
+@collector_rests()
 def make_plan(
     storyboard: Storyboard, *, out: Path | str | None = None, more: int = 0, more_for: Sequence[str] = ()
 ) -> Plan:
@@ -118,6 +120,7 @@ def make_plan(
     return Plan(storyboard, folder, model, tuple(takes), contents, extra, previous, inventory, seen)
 
 
+@collector_rests()
 def plan_story(
     story: Path | str,
     *,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from renderer.errors import Problem
 from renderer.manifest import PictureRecord
-from renderer.paint import Observer
 from renderer.take import Failed, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from renderer.paint import Observer
 
 log = logging.getLogger("renderer")
 log.addHandler(logging.NullHandler())

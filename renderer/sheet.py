@@ -10,6 +10,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
+from renderer.collector import collector_rests
 from renderer.errors import StoryboardError
 from renderer.files import explained, write_atomically
 from renderer.looking.changes import told
@@ -52,6 +53,7 @@ def write_sheet(
     return path
 
 
+@collector_rests()
 def sheet_html(
     manifest: Manifest,
     folder: Path,
@@ -133,7 +135,15 @@ def _word_file(path: Path) -> dict[str, Words]:
 
 @lru_cache(maxsize=8)
 def _parsed(source: str) -> dict[str, Words]:
-    words: dict[str, Words] = yaml.safe_load(source)
+    """The words in a file, read by PyYAML's parser in C where there is one: the other takes as long as the whole page.
+
+    Mistakes are told by the one in Python, whose places are exact.
+    """
+    words: dict[str, Words]
+    try:
+        words = yaml.load(source, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        words = yaml.safe_load(source)
     return words
 
 

@@ -84,14 +84,6 @@ class Storyboard:
             embeddings=tuple({use.name: use for layer in embeddings for use in layer}.values()),
         )
 
-    def final_prompt(self, scene: Scene, seed: int) -> tuple[Part, ...]:
-        """The prompt of one take, part by part."""
-        return self.resolved(scene, seed).prompt
-
-    def final_negative(self, scene: Scene, seed: int) -> tuple[Part, ...]:
-        """The negative prompt of one take, part by part."""
-        return self.resolved(scene, seed).negative
-
     def lora_uses(self) -> Iterator[tuple[LoraUse, Where]]:
         """Every LoRA of the story with the place of its entry, once for each way it is applied, swept ones by file."""
         seen: set[LoraUse] = set()

@@ -91,7 +91,7 @@ class Take:
     """One picture to paint, fully resolved.
 
     `width` and `height` in pixels; `guidance` is the classifier-free guidance scale (1.0: no negative is used);
-    `seed` 0 … 2^32-1; `model` is an edition such as `kolors-mini@1`; `precision` and `strict` only where authored.
+    `seed` 0 … 2^32-1; `model` is an edition such as `kolors-mini@2`; `precision` and `strict` only where authored.
     `embeddings` are those that stand in its prompt or negative, in order of their names. `swept` is the strength and
     the step by which a sweep tells takes of one seed apart, (None, None) without one; it decides nothing.
     """

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image, ImageFont
 
 from renderer.errors import RunFolderError
-from renderer.grid import PAGE_PIXELS, PAGE_SIDE, compose_grid, compose_page, grid_digest, page_png, plan_layout
+from renderer.grid import compose_grid, grid_digest
 from renderer.looking import captions
 from renderer.looking.captions import OWN_FONT, best_font, draw_line, line_width, plain, shorten
 from renderer.looking.cells import MAT, PAPER
+from renderer.looking.layout import PAGE_PIXELS, PAGE_SIDE, plan_layout
+from renderer.looking.pages import compose_page, page_png
 from renderer.looking.picks import pick_name, write_picks
 from renderer.manifest import GridStyle
 from renderer.metadata import XMP_TEXT

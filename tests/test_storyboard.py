@@ -83,8 +83,8 @@ def test_the_shortest_story_has_every_default(load):
     assert (story.precision, story.reproducible, story.grid, story.warnings) == (None, "standard", GridStyle(), ())
     assert (scene.id, scene.seeds, scene.pick) == ("scene-01", (0,), None)
     assert (scene.width, scene.height, scene.steps, scene.guidance, scene.sampler) == (128, 128, 25, 4.0, "ddim")
-    assert text_of(story.final_prompt(scene, 0)) == "x"
-    assert story.final_negative(scene, 0) == ()
+    assert text_of(story.resolved(scene, 0).prompt) == "x"
+    assert story.resolved(scene, 0).negative == ()
 
 
 def test_everything_that_a_story_may_say(load, tmp_path):
@@ -146,17 +146,21 @@ scenes:
     assert (second.width, second.height, second.steps, second.guidance, second.sampler) == (64, 64, 5, 7.5, "euler")
     assert (second.id, second.seeds, second.pick) == ("scene-02", (10, 11), TakeName(11))
     assert third.seeds == (4294967295,)
-    assert [text_of(story.final_prompt(scene, 0)) for scene in story.scenes] == [
+    assert [text_of(story.resolved(scene, 0).prompt) for scene in story.scenes] == [
         "动漫风格，紫色短发小女孩，坐在沙发上",
         "黑发少女在海边",
         "动漫风格，黑发少女",
     ]
-    assert [text_of(story.final_negative(scene, 0)) for scene in story.scenes] == ["模糊", "模糊，眼镜，人", "眼镜，雨"]
-    stacks = [[(use.name, use.strength) for use in story.loras(scene, 0)] for scene in story.scenes]
+    assert [text_of(story.resolved(scene, 0).negative) for scene in story.scenes] == [
+        "模糊",
+        "模糊，眼镜，人",
+        "眼镜，雨",
+    ]
+    stacks = [[(use.name, use.strength) for use in story.resolved(scene, 0).loras] for scene in story.scenes]
     assert stacks[0] == [("pencil", 1.0), ("glow", -0.5)]
     assert stacks[1] == [("pencil", 0.25), ("glow", -0.5), ("lin", 1.0), ("rain", 1.0)]
     assert stacks[2] == [("rain", 1.0), ("lin", 1.0)]
-    glow, lin = story.loras(second, 0)[1:3]
+    glow, lin = story.resolved(second, 0).loras[1:3]
     assert (glow.alpha, glow.rank, glow.diffsynth_alpha) == (4.0, 16, None)
     assert (lin.alpha, lin.rank, lin.diffsynth_alpha) == (None, None, 2.0)
     assert lin.path == tmp_path / "lora_weights" / "lin.safetensors"
@@ -172,7 +176,7 @@ def test_every_use_of_a_lora_is_told_also_one_that_another_may_override(load, tm
     (scene,) = story.scenes
     told = {use for use, _ in story.lora_uses()}
     assert {use.strength for use in told} == {1.0, 0.5}
-    assert {use for seed in scene.seeds for use in story.loras(scene, seed)} == told
+    assert {use for seed in scene.seeds for use in story.resolved(scene, seed).loras} == told
 
 
 def test_parts_tell_their_origin(load):
@@ -181,13 +185,13 @@ def test_parts_tell_their_origin(load):
         'scenes:\n  - {prompt: "{mei}, {sea|sea}", negative: rain}\n'
     )
     (scene,) = story.scenes
-    assert story.final_prompt(scene, 0) == (
+    assert story.resolved(scene, 0).prompt == (
         Part("anime, ", "style"),
         Part("girl", "character", "mei"),
         Part(", ", "scene"),
         Part("sea", "wildcard", "{sea|sea}"),
     )
-    assert story.final_negative(scene, 0) == (
+    assert story.resolved(scene, 0).negative == (
         Part("blurry, ", "board"),
         Part("hat, ", "character", "mei"),
         Part("rain", "scene"),
@@ -203,9 +207,9 @@ def test_only_characters_that_a_seed_chooses_bring_their_negative_and_loras(load
     (scene,) = story.scenes
     told = {
         (
-            text_of(story.final_prompt(scene, seed)),
-            text_of(story.final_negative(scene, seed)),
-            *(use.name for use in story.loras(scene, seed)),
+            text_of(story.resolved(scene, seed).prompt),
+            text_of(story.resolved(scene, seed).negative),
+            *(use.name for use in story.resolved(scene, seed).loras),
         )
         for seed in scene.seeds
     }
@@ -280,7 +284,7 @@ def test_an_empty_value_is_as_good_as_none(load):
 def test_hostile_text_is_kept_as_it_is(load):
     text = "<script>alert(1)</script> \"'\\ \u202eRTL\u2066 & {{x}} </style>"
     story = load(f"scenes:\n  - prompt: |\n      {text}\n      second line\n")
-    assert text_of(story.final_prompt(story.scenes[0], 0)) == text.replace("{{x}}", "{x}") + "\nsecond line"
+    assert text_of(story.resolved(story.scenes[0], 0).prompt) == text.replace("{{x}}", "{x}") + "\nsecond line"
 
 
 def test_ids_of_any_script(load):
@@ -299,14 +303,14 @@ def test_loras_are_found_in_order(tmp_path, models, monkeypatch):
     for folder in ("working/lora_weights", "lora_weights", ".", "given"):
         lora(tmp_path / folder, "pencil")
         story = load_storyboard(tmp_path / "tale.yaml", loras=[tmp_path / "given"], models=[models])
-        assert story.loras(story.scenes[0], 0)[0].path.samefile(tmp_path / folder / "pencil.safetensors")
+        assert story.resolved(story.scenes[0], 0).loras[0].path.samefile(tmp_path / folder / "pencil.safetensors")
 
 
 def test_lora_paths_and_endings(load, tmp_path):
     lora(tmp_path / "sub", "a")
     (tmp_path / "b.ckpt").write_bytes(b"")
     story = load(f"loras: [sub/a.safetensors, b.ckpt]\n{SCENE}")
-    assert [use.name for use in story.loras(story.scenes[0], 0)] == ["a", "b"]
+    assert [use.name for use in story.resolved(story.scenes[0], 0).loras] == ["a", "b"]
 
 
 def test_missing_loras_are_told_with_a_near_name(problems, tmp_path):
@@ -329,7 +333,7 @@ def test_what_stands_in_the_story_wins_and_characters_come_together(load):
     )
     (scene,) = story.scenes
     assert (scene.steps, scene.guidance, scene.sampler) == (3, 2.0, "euler")
-    assert text_of(story.final_prompt(scene, 0)) == "two, own third third"
+    assert text_of(story.resolved(scene, 0).prompt) == "two, own third third"
     assert story.warnings == ()
 
 
@@ -338,7 +342,7 @@ def test_an_empty_value_hides_nothing_that_is_included(load):
         "include: cast.yaml\nstyle:\ncharacters:\nscenes: [{prompt: '{mei}'}]\n",
         cast="style: anime\ncharacters: {mei: girl}\n",
     )
-    assert text_of(story.final_prompt(story.scenes[0], 0)) == "anime, girl"
+    assert text_of(story.resolved(story.scenes[0], 0).prompt) == "anime, girl"
 
 
 def test_errors_point_into_the_included_file(problems):
@@ -366,7 +370,7 @@ def test_paths_in_an_included_file_are_relative_to_it(load, tmp_path):
     (tmp_path / "shared" / "more.yaml").write_text("steps: 9\n")
     story = load(f"include: shared/cast.yaml\n{SCENE}")
     assert story.scenes[0].steps == 9
-    files = [use.path.resolve() for use in story.loras(story.scenes[0], 0)]
+    files = [use.path.resolve() for use in story.resolved(story.scenes[0], 0).loras]
     assert files == [tmp_path / "shared" / "pencil.safetensors", tmp_path / "shared" / "glow.safetensors"]
 
 
@@ -680,7 +684,7 @@ def test_absurd_prompts_are_read_or_refused_quickly(load, prompt):
     start = time.perf_counter()
     try:
         story = load(f"scenes:\n  - prompt: '{prompt}'\n")
-        story.final_prompt(story.scenes[0], 0)
+        assert story.resolved(story.scenes[0], 0).prompt is not None
     except AuthoringError as error:
         assert len(error.problems) <= 20
     assert time.perf_counter() - start < 10  # 2 s on an idle machine
@@ -748,8 +752,8 @@ def test_whatever_a_file_holds_it_is_a_story_or_an_authoring_error(tmp_path_fact
         return
     for scene in story.scenes:
         for seed in scene.seeds[:2]:
-            story.final_prompt(scene, seed)
-            story.final_negative(scene, seed)
+            resolved = story.resolved(scene, seed)
+            assert resolved.prompt is not None and resolved.negative is not None
 
 
 # Stories that ship.

@@ -18,9 +18,9 @@ from tests.pages import parse, select, words
 from tests.stories import render_fake, write_story
 from tests.sweeps import SWEEP, write_sweep
 from tests.test_review_browser import Reviewer, review
-from tests.test_sheet_browser import CONTRAST, OVERLAPS, open_page, set_zoom, until
+from tests.test_sheet_browser import CONTRAST, OVERLAPS, set_zoom, until
 
-__all__ = ["open_page", "review"]
+__all__ = ["review"]
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 STILL = {"reduced_motion": "reduce"}

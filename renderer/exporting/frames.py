@@ -11,7 +11,8 @@ from PIL import Image
 from renderer.exporting.panels import Panel, Reel, say
 from renderer.exporting.subtitles import caption_pages
 from renderer.looking.captions import draw_line, line_width
-from renderer.looking.cells import MAT, PALE, fitted
+from renderer.looking.cells import MAT, PALE
+from renderer.looking.layout import fitted
 
 BLACK = (0, 0, 0)
 WHITE = (255, 255, 255)

@@ -51,7 +51,7 @@ def load_denoiser(folder: Path, device: torch.device, dtype: torch.dtype) -> Den
 
 def build_unet(config: dict[str, Any]) -> nn.Module:
     """DiffSynth's UNet for diffusers' configuration, with our attention; on the device of the surrounding context."""
-    unet: nn.Module = unet_class()(**_accepted(unet_class(), config))
+    unet: nn.Module = unet_class()(**accepted(unet_class(), config))
     install_attention(unet)
     return unet
 
@@ -60,7 +60,7 @@ def load_vae(folder: Path, device: torch.device, dtype: torch.dtype) -> nn.Modul
     """The autoencoder; its `scaling_factor` is the configuration's, or SDXL's 0.13025. Raises ModelError."""
     config = {"scaling_factor": VAE_SCALING} | read_json(folder / "vae" / "config.json")
     with torch.device("meta"):
-        vae: nn.Module = vae_class()(**_accepted(vae_class(), config))
+        vae: nn.Module = vae_class()(**accepted(vae_class(), config))
     state = {_vae_name(name): tensor for name, tensor in read_state(weight_files(folder, "vae"), device, dtype).items()}
     shapes = {name: parameter.shape for name, parameter in vae.named_parameters()}
     for name, tensor in state.items():
@@ -92,7 +92,7 @@ def fill(module: nn.Module, state: dict[str, Tensor], folder: Path, component: C
     module.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def _accepted(kind: Any, config: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+def accepted(kind: Any, config: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
     """The part of a diffusers configuration that a DiffSynth class takes; it rejects the rest."""
     return {name: config[name] for name in inspect.signature(kind.__init__).parameters if name in config}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from renderer.looking.captions import Color, draw_line, line_width
+from renderer.looking.layout import Cell, fitted, spoken, tried
 from renderer.looking.picks import picture_path, scene_number
 from renderer.manifest import Manifest, SceneEntry
-from renderer.take_name import shown_number
 
 Pixels = NDArray[np.uint8]
 
@@ -26,10 +25,6 @@ PALE: Color = (106, 100, 91)
 ACCENT: Color = (160, 72, 36)
 ALARM: Color = (160, 40, 30)
 
-SWEPT: dict[Literal["zh", "en"], dict[str, str]] = {
-    "en": {"strength": "strength", "step": "step"},
-    "zh": {"strength": "强度", "step": "训练步"},
-}
 Word = Literal["unpainted", "failed", "lost"]
 WORDS: dict[Literal["zh", "en"], dict[Word, str]] = {
     "en": {"unpainted": "not painted yet", "failed": "failed", "lost": "picture missing"},
@@ -37,32 +32,12 @@ WORDS: dict[Literal["zh", "en"], dict[Word, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """The measures of a cell in pixels: its picture's place, the size of its letters, and its `lines` of caption."""
-
-    width: int
-    height: int
-    letters: int
-    lines: int
-
-    @property
-    def line(self) -> int:
-        """The height of a line of caption."""
-        return round(self.letters * 1.6)
-
-    @property
-    def caption(self) -> int:
-        """The height of the whole caption."""
-        return self.line * self.lines
-
-
 def draw_cell(manifest: Manifest, index: int, folder: Path, cell: Cell) -> Pixels:
     """A scene's picture centred on the mat, or why there is none, with its caption: uint8 [height, width, 3].
 
     The picture is as large as its place allows, its shape kept. `index` counts scenes from 0.
     """
-    drawn = np.full((cell.height + cell.caption, cell.width, 3), PAPER, dtype=np.uint8)
+    drawn = np.empty((cell.height + cell.caption, cell.width, 3), dtype=np.uint8)
     scene = manifest.scenes[index]
     picture = _picture(manifest, scene, folder, cell)
     if isinstance(picture, str):
@@ -76,22 +51,10 @@ def draw_cell(manifest: Manifest, index: int, folder: Path, cell: Cell) -> Pixel
     return drawn
 
 
-def fitted(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
-    """The largest width and height of a picture's shape within a box, all in pixels; at least 1 by 1."""
-    scale = min(box[0] / size[0], box[1] / size[1])
-    return max(1, min(box[0], round(size[0] * scale))), max(1, min(box[1], round(size[1] * scale)))
-
-
-def spoken(scene: SceneEntry) -> str:
-    """The second line of a caption: what is said, else how it is shot, else ''."""
-    return scene.dialogue.strip() or scene.shot.strip()
-
-
-def tried(manifest: Manifest, scene: SceneEntry) -> str:
-    """Strength and step of a swept LoRA in the picture that stands for a scene, in words; '' without a sweep."""
-    words, take = SWEPT[manifest.language], manifest.shown(scene)
-    parts = take.name.parts if take else {}
-    return " · ".join(f"{words[word]} {shown_number(value)}" for word, value in parts.items() if word in words)
+def filled(height: int, width: int, color: Color) -> Pixels:
+    """A plain surface: uint8 [height, width, 3]. Copying rows takes a tenth of what filling in each pixel does."""
+    row = np.tile(np.array(color, dtype=np.uint8), width).reshape(1, width, 3)
+    return np.repeat(row, height, axis=0)
 
 
 def _picture(manifest: Manifest, scene: SceneEntry, folder: Path, cell: Cell) -> Pixels | Word:
@@ -111,8 +74,10 @@ def _picture(manifest: Manifest, scene: SceneEntry, folder: Path, cell: Cell) ->
 
 
 def _matted(picture: Pixels, cell: Cell) -> Pixels:
-    mat = np.full((cell.height, cell.width, 3), MAT, dtype=np.uint8)
     height, width = picture.shape[:2]
+    if (height, width) == (cell.height, cell.width):
+        return picture
+    mat = filled(cell.height, cell.width, MAT)
     top, left = (cell.height - height) // 2, (cell.width - width) // 2
     mat[top : top + height, left : left + width] = picture
     return mat

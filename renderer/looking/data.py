@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from renderer.looking.changes import Before
 from renderer.looking.text import visible
-from renderer.looking.views import PageView, SceneView, TakeView
+from renderer.looking.views import PageView, SceneView, TakeView, TrainedView
 from renderer.prompts import Part
 
 Value = TypeVar("Value", bound=Hashable)
 
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """What could end the script that the JSON stands in, or a line of it."""
+
+
+_MAY_HIDE = re.compile(r"\\(?:u00[01]|[bf])")
+"""How JSON writes control characters; a text that has a backslash there matches, too."""
 
 
 class _Table(Generic[Value]):
@@ -34,7 +39,7 @@ def page_json(page: PageView, words: Mapping[str, Mapping[str, str]], served: Ma
     `words` by language; `served` are the addresses of `storyboard review`.
     """
     parts: _Table[Part] = _Table()
-    kinds: _Table[str] = _Table()
+    kinds: _Table[_Kind] = _Table()
     texts: _Table[str] = _Table()
     story = {
         "story": page.story,
@@ -53,15 +58,29 @@ def page_json(page: PageView, words: Mapping[str, Mapping[str, str]], served: Ma
     }
     tables = {
         "parts": [[part.text, part.origin, part.name] for part in parts.numbers],
-        "kinds": [json.loads(kind) for kind in kinds.numbers],
+        "kinds": [_kind(kind) for kind in kinds.numbers],
         "texts": list(texts.numbers),
     }
-    return safe_json(_cleaned(story | tables))
+    return _cleaned_json(story | tables)
 
 
 def safe_json(value: object) -> str:
     """JSON that stands in a script element of a page as it is: nothing in it ends the element."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _escaped(_json(value))
+
+
+def _cleaned_json(value: object) -> str:
+    """The same, with texts as a page may hold them."""
+    text = _json(value)
+    # Going through every value takes as long as all else here, and hardly any story needs it.
+    return _escaped(_json(_cleaned(value)) if _MAY_HIDE.search(text) or visible(text) != text else text)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _escaped(text: str) -> str:
     for sign, escape in _UNSAFE.items():
         text = text.replace(sign, escape)
     return text
@@ -90,14 +109,14 @@ def _before(before: Before, parts: _Table[Part]) -> dict[str, Any]:
     return vars(before) | {name: [parts.number(part) for part in text] for name, text in prompts.items()}
 
 
-def _take(take: TakeView, parts: _Table[Part], kinds: _Table[str], *, main: bool) -> dict[str, Any]:
+def _take(take: TakeView, parts: _Table[Part], kinds: _Table[_Kind], *, main: bool) -> dict[str, Any]:
     """A take without what its figure says: key and seed, and the prompt of the one shown large."""
     ran = take.provenance
     values = {
         "status": "" if take.status == "painted" else take.status,
         "prompt": [] if main else [parts.number(part) for part in take.prompt],
         "negative": [parts.number(part) for part in take.negative],
-        "kind": kinds.number(json.dumps(_kind(take))) or None,
+        "kind": kinds.number(_kind_of(take)) or None,
         "seconds": ran.seconds if ran else None,
         "at": ran.painted_at if ran else "",
         "reason": take.reason,
@@ -105,18 +124,29 @@ def _take(take: TakeView, parts: _Table[Part], kinds: _Table[str], *, main: bool
     return _without_blanks(values)
 
 
-def _kind(take: TakeView) -> dict[str, Any]:
+class _Kind(NamedTuple):
     """What takes of a story mostly share."""
+
+    width: int
+    height: int
+    settings: tuple[tuple[str, ...], ...]
+    loras: tuple[TrainedView, ...]
+    embeddings: tuple[TrainedView, ...]
+    hypernetworks: tuple[TrainedView, ...]
+    device: str
+
+
+def _kind_of(take: TakeView) -> _Kind:
     ran = take.provenance
-    return {
-        "width": take.width,
-        "height": take.height,
-        "settings": take.settings,
-        "loras": [_without_blanks(file.values) for file in take.loras],
-        "embeddings": [_without_blanks(file.values) for file in take.embeddings],
-        "hypernetworks": [_without_blanks(file.values) for file in take.hypernetworks],
-        "device": f"{ran.device} ({ran.dtype})" if ran else "",
-    }
+    device = f"{ran.device} ({ran.dtype})" if ran else ""
+    files = (take.loras, take.embeddings, take.hypernetworks)
+    return _Kind(take.width, take.height, take.settings, *files, device)
+
+
+def _kind(kind: _Kind) -> dict[str, Any]:
+    trained = {"loras": kind.loras, "embeddings": kind.embeddings, "hypernetworks": kind.hypernetworks}
+    files = {name: [_without_blanks(file.values) for file in used] for name, used in trained.items()}
+    return kind._asdict() | files
 
 
 def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:

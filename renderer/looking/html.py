@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import jinja2
+from jinja2.bccache import Bucket
+from platformdirs import user_cache_path
 
 from renderer.looking.text import clock, visible
 
@@ -28,9 +32,28 @@ def open_templates(*before: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=visible,
+        bytecode_cache=_Compiled(user_cache_path("kolors-storyboard", appauthor=False) / "templates"),
     )
     environment.filters["clock"] = clock
     return environment
+
+
+class _Compiled(jinja2.FileSystemBytecodeCache):
+    """Templates as Jinja compiled them in an earlier run: doing it again takes as long as writing a short page.
+
+    Jinja compares what it compiled with the template; here its own version counts, too. A folder that can't be written
+    is no reason to fail.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder), f"{version('jinja2')}-%s.compiled")
+        self.folder = folder
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled, where that can be."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            super().dump_bytecode(bucket)
 
 
 def source_of(environment: jinja2.Environment, name: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from renderer.files import explained, file_sha256, write_atomically
 from renderer.manifest import Manifest, PictureRecord, SceneEntry
@@ -28,11 +29,10 @@ def picture_path(folder: Path, picture: PictureRecord | None) -> Path | None:
     """Where a recorded picture lies; None if it is gone, or if the record points out of the run folder."""
     if picture is None:
         return None
-    inside = PurePosixPath(picture.file)
-    if inside.is_absolute() or ".." in inside.parts or "\\" in picture.file or "\0" in picture.file:
+    file = picture.file
+    if file.startswith("/") or ".." in file.split("/") or "\\" in file or "\0" in file:
         return None
-    path = folder / inside
-    return path if path.is_file() else None
+    return folder / file if os.path.isfile(os.path.join(folder, file)) else None
 
 
 def scene_number(manifest: Manifest, index: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -63,7 +63,7 @@ class _Scene(BaseModel):
     A take is its key and its seed, and of a sweep its strength and its step.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     picture: str
@@ -80,7 +80,7 @@ class _Scene(BaseModel):
 class _File(BaseModel):
     """A snapshot as it is written: stretches of prompts, and settings, stand in tables, as many scenes share them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     kind: Literal["storyboard-history"]
     format: Literal[1]
@@ -133,6 +133,7 @@ def _packed_take(key: str, name: TakeName) -> tuple[object, ...]:
     return (key, name.seed) if swept == (None, None) else (key, name.seed, *swept)
 
 
+@lru_cache(maxsize=2)
 def unpacked(content: bytes) -> Snapshot:
     """The snapshot in a file's content. Raises ValueError, IndexError for what is not a whole one of this format."""
     file = _File.model_validate_json(content)

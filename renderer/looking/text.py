@@ -40,6 +40,8 @@ def timecode(seconds: float) -> str:
 
 def shortened(text: str, columns: int) -> str:
     """`text`, or as much of its beginning as takes that many columns, and `…`; wide characters take two."""
+    if 2 * len(text) <= columns:
+        return text
     start = text[: columns + 1]
     widths = accumulate(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in start)
     fitting = sum(width <= columns for width in widths)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+from collections.abc import Mapping
 from pathlib import Path
-
-from PIL import Image
 
 from renderer.files import write_atomically
 from renderer.inventory import KEY_DIGITS
+from renderer.looking.parallel import cores, in_order
 
 THUMBS = "thumbs"
 SIDE = 512
@@ -25,21 +26,37 @@ def thumbnail(picture: Path, folder: Path, key: str) -> Path | None:
     Its longer side is at most 512 pixels; it is made anew where the picture is newer. None if the picture can't be
     read. Raises OSError where the copy can't be written.
     """
-    path = folder / THUMBS / f"{key[:KEY_DIGITS]}.webp"
+    return thumbnails({key: picture}, folder).get(key)
+
+
+def thumbnails(pictures: Mapping[str, Path], folder: Path) -> dict[str, Path]:
+    """The small copies of pictures by key, as `thumbnail` makes them, those that aren't there several at once.
+
+    Pictures that can't be read have none. Raises OSError where a copy can't be written.
+    """
+    paths = {key: folder / THUMBS / f"{key[:KEY_DIGITS]}.webp" for key in pictures}
+    wanted = [key for key, path in paths.items() if not _is_there(path, pictures[key])]
+    if wanted:
+        (folder / THUMBS).mkdir(exist_ok=True)
+    made = in_order(lambda key: _reduced(pictures[key]), wanted, at_once=min(cores(), len(wanted)))
+    for key, content in zip(wanted, made, strict=True):
+        if content is None:
+            del paths[key]
+        else:
+            write_atomically(paths[key], content)
+    return paths
+
+
+def _is_there(small: Path, picture: Path) -> bool:
     try:
-        if path.stat().st_mtime_ns >= picture.stat().st_mtime_ns:
-            return path
+        return os.stat(small).st_mtime_ns >= os.stat(picture).st_mtime_ns
     except OSError:
-        pass
-    content = _reduced(picture)
-    if content is None:
-        return None
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, content)
-    return path
+        return False
 
 
 def _reduced(picture: Path) -> bytes | None:
+    from PIL import Image
+
     try:
         with Image.open(picture) as image:
             small = image.convert("RGB")

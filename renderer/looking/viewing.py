@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from renderer.looking.changes import Changes, view_changes
 from renderer.looking.picks import picture_path, scene_number
-from renderer.looking.thumbs import thumbnail
+from renderer.looking.thumbs import thumbnails
 from renderer.looking.urls import url_of
 from renderer.looking.views import GridPage, PageView, SceneView, Status, TakeView, TrainedView
 from renderer.manifest import LoraLineage, Manifest, SceneEntry, TakeEntry
@@ -25,9 +25,9 @@ _Lineage = Mapping[str, LoraLineage]
 
 def view_page(manifest: Manifest, folder: Path, painting: tuple[int, int] | None = None) -> PageView:
     """The sheet of a run folder; thumbnails that it needs are made. Raises OSError where they can't be written."""
-    starts, changes = _starts(manifest), view_changes(manifest, folder)
+    starts, changes, pictures = _starts(manifest), view_changes(manifest, folder), _pictures(manifest, folder)
     scenes = tuple(
-        _view_scene(manifest, index, folder, starts[index], changes) for index in range(len(manifest.scenes))
+        _view_scene(manifest, index, pictures, starts[index], changes) for index in range(len(manifest.scenes))
     )
     command = f"storyboard render {shlex.quote(manifest.source)}" if manifest.source else "storyboard render"
     return PageView(
@@ -64,9 +64,28 @@ def _decisions(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _view_scene(manifest: Manifest, index: int, folder: Path, start: float | None, changes: Changes) -> SceneView:
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """The URLs of a picture and of its small copy."""
+
+    url: str
+    thumb: str
+
+
+def _pictures(manifest: Manifest, folder: Path) -> dict[str, _Picture]:
+    """The pictures of the story's takes that can be shown, by key, with small copies of all of them."""
+    keys = dict.fromkeys(take.key for scene in manifest.scenes for take in scene.takes)
+    found = {key: picture_path(folder, manifest.pictures.get(key)) for key in keys}
+    paths = {key: path for key, path in found.items() if path is not None}
+    thumbs = thumbnails(paths, folder)
+    return {key: _Picture(url_of(paths[key], folder), url_of(thumb, folder)) for key, thumb in thumbs.items()}
+
+
+def _view_scene(
+    manifest: Manifest, index: int, pictures: Mapping[str, _Picture], start: float | None, changes: Changes
+) -> SceneView:
     scene = manifest.scenes[index]
-    takes = tuple(_view_take(manifest, scene, take, folder) for take in scene.takes)
+    takes = tuple(_view_take(manifest, scene, take, pictures.get(take.key)) for take in scene.takes)
     shown = manifest.main_take(scene)
     main = next(view for view, take in zip(takes, scene.takes, strict=True) if take is shown)
     change = changes.of(scene.id)
@@ -74,20 +93,18 @@ def _view_scene(manifest: Manifest, index: int, folder: Path, start: float | Non
     return SceneView(scene_number(manifest, index), scene, main, takes, start, reasons, before)
 
 
-def _view_take(manifest: Manifest, scene: SceneEntry, take: TakeEntry, folder: Path) -> TakeView:
+def _view_take(manifest: Manifest, scene: SceneEntry, take: TakeEntry, picture: _Picture | None) -> TakeView:
     record = manifest.pictures.get(take.key)
-    path = picture_path(folder, record)
-    thumb = thumbnail(path, folder, take.key) if path else None
     reason = manifest.failures.get(take.key)
     embeddings = take.record.get("embeddings", ())
-    status: Status = "painted" if thumb else "missing" if record else "failed" if reason is not None else "unpainted"
+    status: Status = "painted" if picture else "missing" if record else "failed" if reason is not None else "unpainted"
     return TakeView(
         key=take.key,
         name=take.name,
         status=status,
         picked=take.key == scene.pick,
-        picture=url_of(path, folder) if path and thumb else "",
-        thumb=url_of(thumb, folder) if thumb else "",
+        picture=picture.url if picture else "",
+        thumb=picture.thumb if picture else "",
         reason=reason or "",
         prompt=take.prompt,
         negative=take.negative,
@@ -119,9 +136,24 @@ def _grid_pages(folder: Path) -> Iterator[GridPage]:
     """The pages of the grid that lie in the folder, up to the first one that doesn't."""
     number = 1
     while (path := folder / ("grid.png" if number == 1 else f"grid-{number}.png")).is_file():
-        try:
-            with Image.open(path) as image:
-                yield GridPage(url_of(path, folder), image.width, image.height)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        size = _size_of(path)
+        if size is None:
             return
+        yield GridPage(url_of(path, folder), *size)
         number += 1
+
+
+def _size_of(page: Path) -> tuple[int, int] | None:
+    """Width and height of a picture, for a PNG from its first bytes; None for what is no picture."""
+    with suppress(OSError), page.open("rb") as file:
+        start = file.read(24)
+        if start[:8] == b"\x89PNG\r\n\x1a\n" and start[12:16] == b"IHDR" and len(start) == 24:
+            width, height = struct.unpack(">II", start[16:])
+            return width, height
+    from PIL import Image
+
+    try:
+        with Image.open(page) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None

@@ -71,7 +71,7 @@ class TakeView:
     def seed(self) -> int:
         return self.name.seed
 
-    @property
+    @cached_property
     def tried(self) -> tuple[tuple[str, str], ...]:
         """What a sweep tries in it: word and value."""
         return tuple((word, shown_number(value)) for word, value in self.name.parts.items() if word != "seed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from renderer.errors import EmbeddingError, Problem
 from renderer.kolors.embeddings import inspect_embedding
 from renderer.kolors.files.lineage import lineage_of
-from renderer.kolors.text import cut_at, placeholder
+from renderer.kolors.text import PREFIX, WORD, cut_at, placeholder
 from renderer.prompts import Part
 from renderer.reading.lora_folders import find_file
 from renderer.reading.yaml_file import Where
@@ -135,6 +136,15 @@ def _unused_embeddings(plan: Plan) -> Iterator[Problem]:
             yield problem
 
 
+def _most_pieces(text: str) -> int:
+    """At least as many pieces as a tokenizer makes of a text: one for each byte, with signs written out.
+
+    Most texts fit even so, and then the tokenizer need not be loaded.
+    """
+    forms = (text, unicodedata.normalize("NFKC", text))
+    return max(len(form.encode("utf-8", "surrogatepass")) for form in forms) + len(WORD.encode())
+
+
 def _cut_prompts(plan: Plan) -> Iterator[Problem]:
     """One warning for each prompt and negative of a scene that is too long, where the tokenizer is here to tell."""
     folder, length = plan.model_folder, plan.storyboard.card.text_length
@@ -143,6 +153,8 @@ def _cut_prompts(plan: Plan) -> Iterator[Problem]:
 
     @cache
     def cut(text: str, embeddings: tuple[tuple[str, str], ...]) -> str | None:
+        if not embeddings and _most_pieces(text) <= length - len(PREFIX):
+            return None
         return cut_at(folder, text, length, {name: plan.contents.vectors[sha256] for name, sha256 in embeddings})
 
     told: set[tuple[str, str]] = set()
@@ -154,6 +166,6 @@ def _cut_prompts(plan: Plan) -> Iterator[Problem]:
         told.add((take.scene, field))
         yield plan.storyboard.problem(
             plan.storyboard.place_of(take.scene, field),
-            f"the text encoder reads {length - 2} pieces; this is cut before “{end[:24]}”.",
+            f"the text encoder reads {length - len(PREFIX)} pieces; this is cut before “{end[:24]}”.",
             "Put what matters first, or shorten it.",
         )

@@ -23,7 +23,8 @@ _SHAPES: dict[type, str] = {str: TEXT, dict: MAPPING, list: LIST, tuple: LIST, i
 class Authored(BaseModel):
     """A part of a file that a person writes: nothing unknown in it, never changed once read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    # Built at first use: a story file is read as one, so the validators of its parts by themselves are hardly needed.
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), defer_build=True)
 
 
 def refuse(what: str, todo: str = "") -> PydanticCustomError:

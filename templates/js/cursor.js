@@ -85,7 +85,13 @@ function topOfView() {
 function nearestTake() {
   const takes = visibleTakes();
   if (cursor?.isConnected) return takes.find((figure) => isAfter(figure, cursor)) ?? takes.at(-1);
-  return takes.find((figure) => figure.getBoundingClientRect().bottom > 0) ?? takes[0];
+  // The scene first: asking where a take is makes the browser lay out a card that it has left for later, above all
+  // those thousands that were scrolled past.
+  return takes.find((figure) => endsInView(sceneOf(figure)) && endsInView(figure)) ?? takes[0];
+}
+
+function endsInView(element) {
+  return element.getBoundingClientRect().bottom > 0;
 }
 
 function isAfter(figure, other) {

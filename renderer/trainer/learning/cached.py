@@ -22,8 +22,8 @@ from renderer.kolors import memory
 from renderer.kolors.encoder import Encoded
 from renderer.kolors.layout import read_json
 from renderer.kolors.sampling import LATENT_CHANNELS, LATENT_FACTOR
-from renderer.trainer.dataset import Sample, Tell
 from renderer.kolors.tensor_cache import Cache
+from renderer.trainer.dataset import Sample, Tell
 from renderer.trainer.learning.crops import View
 from renderer.trainer.learning.draws import Draw
 from renderer.trainer.learning.states import LiveStates
