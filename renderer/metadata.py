@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import quoteattr
 
 from renderer.errors import PictureError
 from renderer.record import is_record
@@ -72,6 +71,8 @@ def version() -> str:
 
 def encode_png(take: Take, pixels: NDArray[np.uint8], model_hash: str = "") -> bytes:
     """The whole PNG file of a picture: `pixels` uint8 [height, width, 3], with all that was asked for inside."""
+    from xml.sax.saxutils import quoteattr  # brings urllib, http and ssl along
+
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
