@@ -18,8 +18,10 @@ from renderer.benching.report import Report
 from renderer.benching.settings import choose, read_batches
 from renderer.benchmark import benchmark
 from renderer.commands.bench import bench, say_report
+from renderer.commands.console import out
 from renderer.errors import StoryboardError
 from renderer.kolors.card import BUNDLED, read_card, write_card
+from tests.stories import MINI
 from tests.tiny_kolors import make_folder
 
 
@@ -66,7 +68,7 @@ def test_numbers_of_a_row_belong_together(report):
 
 
 def test_file_and_table_have_the_same(report, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setattr(out, "_width", 250)
     written = json.loads(report.to_json())
     assert written == json.loads(json.dumps(asdict(report)))
     say_report(report)
@@ -83,13 +85,13 @@ def test_file_and_table_have_the_same(report, capsys, monkeypatch):
         assert float(shown[-1]) == pytest.approx(row["over_diffusers"], rel=0.01)
     assert "memory:" in said and "not measured" in said
     for stage in written["stages"]:
-        assert any(line.startswith(stage["name"]) and stage["what"] in line for line in said.splitlines())
+        assert any(line.startswith(stage["name"]) and stage["what"] in line for line in said.splitlines()), said
     assert "tiny, 48x32, 3 steps, euler, guidance 4, fp32; medians of 2 rounds" in said
 
 
 def test_a_gpus_table_fits_an_ordinary_terminal(report, capsys, monkeypatch):
     """With a format of its own for each, and memory; without processor time."""
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(out, "_width", 80)
     rows = tuple(
         replace(
             row, precision="fp16" if row.who == "plain loop" else "bf16", peak_bytes=12_345_678_901, cpu_seconds=None
@@ -118,7 +120,7 @@ def test_half_precision_paints_on_the_cpu_too(folder):
 
 
 def test_the_command_says_and_writes_what_it_found(folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setattr(out, "_width", 250)
     file = tmp_path / "found.json"
     options = ["--model", str(folder), "--size", "32x32", "--steps", "1", "--batch", "1", "--repeat", "1"]
     _command([*options, "--no-compare", "--json", str(file)])
@@ -199,7 +201,7 @@ def test_numbers_out_of_range_are_told(folder, monkeypatch):
 
 def test_nothing_chosen_is_the_miniature_as_its_card_has_it():
     settings = choose()
-    assert (settings.card.name, settings.width, settings.height, settings.steps) == ("kolors-mini", 96, 96, 25)
+    assert (settings.card, settings.width, settings.height, settings.steps) == (MINI, *MINI.size, MINI.steps)
     assert read_batches("4, 1") == (4, 1) and choose(batches=(4, 1, 4)).batches == (1, 4)
     assert settings.guidance == 4.0
     assert choose(random_weights=True).card.name == "kolors" and choose(random_weights=True).folder is None

@@ -103,6 +103,7 @@ def test_the_finished_lora_stands_for_its_own_step(tmp_path):
 
 
 def test_a_lora_that_is_still_being_trained_is_swept_by_its_steps(tmp_path):
+    """And comes before the finished `pencil` that ships with the package."""
     save_training(tmp_path / "lora_weights", 100, 200).unlink()
     plan = planned(write_story(tmp_path, "scenes: [{prompt: x, sweep: {lora: pencil, step: [100, 200]}}]"))
     assert [each.take.name.step for each in plan.takes] == [100, 200]

@@ -50,9 +50,7 @@ class Adapters:
         """What a sweep tries; None where there is none, or its LoRA can't be found."""
         if entry is None:
             return None
-        path = self._file(entry.lora, where)
-        if path is None and entry.step is not None:
-            path = find_trained(entry.lora, self._beside(where), self.folders)
+        path = self._file(entry.lora, where) if entry.step is None else self._trained(entry.lora, where)
         if path is None:
             self._tell_missing("LoRA", (*where, "lora"), entry.lora)
             return None
@@ -81,9 +79,8 @@ class Adapters:
             name = entry if isinstance(entry, str) else entry.name
             if name == STAND_IN and place in self.findings.lost:
                 continue
-            path = self._file(name, place)
-            if path is None and isinstance(entry, LoraEntry) and entry.step is not None:
-                path = find_trained(name, self._beside(place), self.folders)
+            stepped = isinstance(entry, LoraEntry) and entry.step is not None
+            path = self._trained(name, place) if stepped else self._file(name, place)
             if path is None:
                 self._tell_missing(kind, place, name)
             elif path in seen:
@@ -94,6 +91,9 @@ class Adapters:
 
     def _file(self, name: str, place: Where) -> Path | None:
         return self.file(name, self._beside(place))
+
+    def _trained(self, name: str, place: Where) -> Path | None:
+        return find_trained(name, self._beside(place), self.folders)
 
     def _beside(self, place: Where) -> Path:
         return self.findings.root.find(place).source.file.parent

@@ -34,13 +34,22 @@ def find_file(name: str, beside: Path, folders: Sequence[Path]) -> Path | None:
 
 
 def find_trained(name: str, beside: Path, folders: Sequence[Path]) -> Path | None:
-    """Where the file of a LoRA will lie that is still being trained: beside the folder that has its first steps."""
-    places = (beside,) if "/" in name or "\\" in name else (*folders, beside)
-    files = (place / f"{name.removesuffix('.safetensors')}.safetensors" for place in places)
+    """Where the file of a LoRA lies, or will lie once its training has ended: the first folder that has it, or steps
+    of it, wins. So a training that goes on in the working folder comes before a LoRA that ships under the same name.
+    """
     try:
-        return next((file for file in files if steps_folder(file).is_dir()), None)
+        if "/" in name or "\\" in name:
+            return find_file(name, beside, folders) or _begun(name, beside)
+        places = (*folders, beside)
+        found = (find_file(name, place, (place,)) or _begun(name, place) for place in places)
+        return next((file for file in found if file), None)
     except (OSError, ValueError):
         return None
+
+
+def _begun(name: str, folder: Path) -> Path | None:
+    file = folder / f"{name.removesuffix('.safetensors')}.safetensors"
+    return file if steps_folder(file).is_dir() else None
 
 
 def known_loras(folders: Sequence[Path]) -> list[str]:
