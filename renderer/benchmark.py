@@ -18,11 +18,12 @@ from renderer.benching.painters import BatchPainter, Diffusers, Own, PlainLoop, 
 from renderer.benching.parts import FULL_SIZE
 from renderer.benching.random_weights import require_room
 from renderer.benching.report import WHO, Report, Stage
-from renderer.benching.rounds import Rounds, Runs, attempted, paint_rounds
+from renderer.benching.rounds import Rounds, Runs, paint_rounds
 from renderer.benching.settings import Settings
 from renderer.benching.work import SAMPLER, Work
 from renderer.errors import StoryboardError
 from renderer.files import write_atomically
+from renderer.kolors import memory
 from renderer.kolors.device import DTYPES, choose_device, choose_precision, provenance
 from renderer.kolors.studio import Studio
 from renderer.metadata import encode_png
@@ -79,8 +80,8 @@ def _painters(settings: Settings, work: Work, subject: Subject, studio: Studio) 
     if not settings.compare:
         return own
     weights = (work, subject.parts, studio.denoiser, vae)
-    plain = attempted(lambda: PlainLoop(*weights), work.device)
-    pipeline = attempted(lambda: kolors_pipeline(*weights), work.device)
+    plain = memory.attempted(lambda: PlainLoop(*weights), work.device)
+    pipeline = memory.attempted(lambda: kolors_pipeline(*weights), work.device)
     diffusers = [Diffusers(work, pipeline, batch) for batch in settings.batches] if pipeline is not None else []
     return [*own, *([plain] if plain is not None else []), *diffusers]
 

@@ -1,4 +1,4 @@
-"""HTML as a tree that tests can select from, without another dependency."""
+"""HTML as a tree that tests can select from, without another dependency; and pages open in a browser."""
 
 from __future__ import annotations
 
@@ -58,3 +58,12 @@ def _fits(element: Element, step: str) -> bool:
         return element.get("id") == step[1:]
     tag, *classes = step.split(".")
     return tag in ("", element.tag) and set(classes) <= set(element.get("class", "").split())
+
+
+def reload(page) -> None:
+    """Loads a page of playwright's anew, as late as a person would.
+
+    What a page puts into its storage goes to another process. Loaded anew in the same millisecond, it may not find it.
+    """
+    page.wait_for_timeout(250)
+    page.reload()

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from renderer.benching.parts import FULL_SIZE
 from renderer.kolors.attention import Attention, install_attention
 from renderer.kolors.card import SAMPLERS
 from renderer.kolors.diffsynth import ddim_class, unet_class, vae_class
@@ -24,21 +25,7 @@ PROMPTS = ("一个紫色短发小女孩，穿着粉色连衣裙", "a red cat sit
 NEGATIVES = ("", "红色", "a cat")
 SEEDS = (0, 7, 4_294_967_295)
 WIDTH, HEIGHT = 48, 32
-KOLORS_UNET = {
-    "block_out_channels": (320, 640, 1280),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "layers_per_block": 2,
-    "transformer_layers_per_block": (1, 2, 10),
-    "attention_head_dim": (5, 10, 20),
-    "cross_attention_dim": 2048,
-    "use_linear_projection": True,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 5632,
-    "encoder_hid_dim": 4096,
-    "encoder_hid_dim_type": "text_proj",
-}
+KOLORS_UNET = FULL_SIZE.unet
 
 
 @pytest.fixture(scope="module")

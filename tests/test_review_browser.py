@@ -12,6 +12,7 @@ from renderer.manifest import Manifest
 from renderer.reviewing.decisions import read_review
 from renderer.sheet import write_sheet
 from tests.manifests import make_entry, make_manifest, make_scene, paint_all
+from tests.pages import reload
 from tests.stories import render_fake, write_story
 from tests.test_review_server import serving
 
@@ -216,7 +217,7 @@ def test_after_a_pick_or_reject_it_goes_on_to_the_next_unreviewed(story, tmp_pat
     reviewer.page.locator(f'[data-take="{park[0]}"] figcaption').click()
     reviewer.press("u", "x")
     assert reviewer.cursor() == park[0], "switched off"
-    reviewer.page.reload()
+    reload(reviewer.page)
     assert reviewer.page.locator("#advance").get_attribute("aria-pressed") == "false", "and remembered"
 
 
@@ -263,7 +264,7 @@ def test_a_filter_that_takes_the_take_away_leaves_the_cursor_on_the_next(at_star
 
 def test_reloading_and_rendering_again_keep_what_was_decided(at_start, story, tmp_path):
     at_start.press("p", "4")
-    at_start.page.reload()
+    reload(at_start.page)
     first = keys_of(story)[0]
     assert (at_start.take(first, "flag"), at_start.take(first, "stars")) == ("pick", "4")
     assert at_start.page.locator("#kept").text_content().startswith("2 ")
@@ -274,7 +275,7 @@ def test_reloading_and_rendering_again_keep_what_was_decided(at_start, story, tm
     new = make_entry(0, "sofa, at night", size=(96, 64))
     sofa = story.scenes[0].model_copy(update={"takes": (new, *story.scenes[0].takes[1:])})
     write_sheet(paint_all(story.model_copy(update={"scenes": (sofa, *story.scenes[1:])}), tmp_path), tmp_path)
-    at_start.page.reload()
+    reload(at_start.page)
     assert at_start.take(new.key, "reviewed") is None and at_start.take(new.key, "repainted") == ""
     assert at_start.page.locator(f'[data-take="{new.key}"] .marks .anew').count() == 1
     assert first in at_start.stored(), "what was decided about the old picture is kept"
@@ -288,11 +289,11 @@ def test_the_review_on_disk_and_the_one_in_the_browser_meet_by_time(at_start, st
     review = {"format": 1, "kind": "storyboard-review", "story": tmp_path.name}
     write_review(tmp_path, review | {"decisions": {first: entry, second: later, "bad": 5}})
     write_sheet(story, tmp_path)
-    at_start.page.reload()
+    reload(at_start.page)
     assert at_start.flags()[:2] == ["pick", "reject"]
     at_start.go_to(second).press("u")
     assert at_start.take(second, "flag") == "none", "a clock ahead of this one holds nothing back"
-    at_start.page.reload()
+    reload(at_start.page)
     assert at_start.take(second, "flag") == "none"
 
 
@@ -320,7 +321,7 @@ def test_a_pick_stays_with_its_scene_when_two_scenes_change_names(at_start, stor
     first, second, third = story.scenes
     renamed = (first.model_copy(update={"id": "park"}), second.model_copy(update={"id": "sofa"}), third)
     write_sheet(story.model_copy(update={"scenes": renamed}), tmp_path)
-    at_start.page.reload()
+    reload(at_start.page)
     assert at_start.flags() == ["pick", "none", "none", "none", "none", "none"], "the file's pick has given way"
     while at_start.cursor() != park[1]:
         at_start.press("ArrowRight")
@@ -330,7 +331,7 @@ def test_a_pick_stays_with_its_scene_when_two_scenes_change_names(at_start, stor
     assert (stored[sofa[0]]["scene"], stored[park[1]]["scene"]) == ("park", "sofa"), (
         "no disk takes them for one scene's"
     )
-    at_start.page.reload()
+    reload(at_start.page)
     assert [at_start.take(sofa[0], "flag"), at_start.take(park[1], "flag")] == ["pick", "pick"]
 
 
@@ -423,7 +424,7 @@ def test_hostile_notes_stay_text(at_start, story):
     at_start.press("Control+Enter", "Enter")
     assert at_start.page.locator(".loupe textarea").input_value() == HOSTILE
     at_start.press("Escape")
-    at_start.page.reload()
+    reload(at_start.page)
     assert at_start.page.locator(".marks .said").first.text_content() == HOSTILE
     assert at_start.page.evaluate("window.hacked") is None
 

@@ -15,6 +15,7 @@ from renderer.grid import compose_grid
 from renderer.prompts import Part
 from renderer.sheet import write_sheet
 from tests.manifests import make_entry, make_manifest, make_scene, paint_all, solid
+from tests.pages import reload
 from tests.test_sheet import HOSTILE, MEI, thousand_takes
 
 pytestmark = pytest.mark.browser
@@ -297,7 +298,7 @@ def test_filters_show_the_takes_that_fit_and_count_them(story, tmp_path, open_pa
     assert chips["picked"].get_attribute("aria-pressed") == "true"
     chips["failed"].click()
     assert shown(page) == ["s4", "s5"]
-    page.reload()
+    reload(page)
     assert shown(page) == ["s4", "s5"], "a reload keeps what one was looking for"
     chips["rejected"].click()
     assert shown(page) == [] and page.locator(".nothing").is_visible()
@@ -369,7 +370,7 @@ def test_language_theme_view_and_size_are_switched_and_remembered(story, tmp_pat
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 20, 18)"
         assert page.evaluate("document.querySelector('.take').getBoundingClientRect().width") == 264
         assert not page.locator("article .words").first.is_visible()
-        page.reload()
+        reload(page)
     page.locator("#language").click()
     page.locator("#theme").select_option("auto")
     page.locator(".views [data-view=cards]").click()

@@ -18,7 +18,7 @@ from renderer.trainer.data.samples import Finding, Sample
 from renderer.trainer.pages import TrainingView, write_dataset_page, write_training_page
 from renderer.trainer.showing.charts import bar_chart, line_chart, nice_steps, place_on, smoothed
 from tests.albums import album, draw, plant_faults, prepare, recipe_of, save
-from tests.pages import parse, select, words
+from tests.pages import parse, reload, select, words
 
 HOSTILE = "</script><script>hacked=1</script>\"'><img src=x onerror=hacked=1> javascript:hacked=1 \u202eevil\x00"
 
@@ -345,14 +345,14 @@ def test_axe_finds_nothing_in_either_theme_and_language(request, open_page, whic
 
 
 @pytest.mark.browser
-def test_language_and_theme_are_switched_and_remembered(trained, open_page):
-    page = open_page(trained)
-    assert page.locator(".facts .train dt").text_content() == "训练损失"
+def test_language_and_theme_are_switched_and_remembered(tmp_path, open_page):
+    page = open_page(write_training_page(tmp_path, view(samples=[], state="finished")))
+    assert page.locator(".facts .train dt").text_content() == "Training loss"
     page.locator("#language").click()
     page.locator("#theme").select_option("dark")
-    page.reload()
-    assert page.locator(".facts .train dt").text_content() == "Training loss"
-    assert page.evaluate("document.documentElement.lang") == "en"
+    reload(page)
+    assert page.locator(".facts .train dt").text_content() == "训练损失"
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 20, 18)"
 
 
@@ -361,7 +361,7 @@ def test_a_running_page_brings_news_and_a_finished_one_rests(tmp_path, open_page
     path = write_training_page(tmp_path, view(samples=[]))
     page = open_page(path)
     page.clock.install()
-    page.reload()
+    reload(page)
     page.evaluate("scrollTo(0, 120)")
     write_training_page(tmp_path, view(samples=[], step=100, state="finished"))
     page.clock.run_for(6000)

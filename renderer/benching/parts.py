@@ -10,6 +10,7 @@ from torch import nn
 
 from renderer.kolors.diffsynth import unet_class, vae_class
 from renderer.kolors.layout import read_json
+from renderer.kolors.lora.model import KOLORS_UNET
 from renderer.kolors.weights import VAE_SCALING, accepted
 
 
@@ -41,21 +42,7 @@ def parts_of(folder: Path | None) -> Parts:
 
 
 FULL_SIZE = Parts(
-    unet={
-        "block_out_channels": (320, 640, 1280),
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        "layers_per_block": 2,
-        "transformer_layers_per_block": (1, 2, 10),
-        "attention_head_dim": (5, 10, 20),
-        "cross_attention_dim": 2048,
-        "use_linear_projection": True,
-        "addition_embed_type": "text_time",
-        "addition_time_embed_dim": 256,
-        "projection_class_embeddings_input_dim": 5632,
-        "encoder_hid_dim": 4096,
-        "encoder_hid_dim_type": "text_proj",
-    },
+    unet=KOLORS_UNET | {"encoder_hid_dim": 4096, "encoder_hid_dim_type": "text_proj"},
     vae={
         "block_out_channels": (128, 256, 512, 512),
         "down_block_types": ("DownEncoderBlock2D",) * 4,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,8 +13,6 @@ from torch import Tensor
 from renderer.benching.clock import Gemm, peak_memory, timed
 from renderer.benching.painters import BatchPainter
 from renderer.kolors import memory
-
-Result = TypeVar("Result")
 
 WARM_STEPS = 2
 """Enough for what is done once: kernels chosen, memory taken, code compiled."""
@@ -63,7 +60,7 @@ def paint_rounds(
     rounds = Rounds()
     for painter in painters:
         tell(f"warming up: {painter.who}, batch {painter.batch}")
-        if attempted(partial(_run, Runs(painter), device, min(steps, WARM_STEPS)), device) is None:
+        if memory.attempted(partial(_run, Runs(painter), device, min(steps, WARM_STEPS)), device) is None:
             rounds.skipped.append(f"{painter.who}, batch {painter.batch}: out of memory")
         else:
             rounds.runs.append(Runs(painter))
@@ -88,14 +85,3 @@ def _run(runs: Runs, device: torch.device, steps: int) -> Runs:
     if runs.latents is None:
         runs.latents = latents.float().cpu()
     return runs
-
-
-def attempted(work: Callable[[], Result], device: torch.device) -> Result | None:
-    """What `work` gives; None where memory ran out."""
-    try:
-        return work()
-    except (RuntimeError, MemoryError) as error:
-        if not memory.is_out_of_memory(error):
-            raise
-    memory.release(device)  # here, where the exception and its frames hold no tensors any more
-    return None

@@ -88,6 +88,17 @@ def in_batches(
         log.warning("out of memory with %d pictures at once: going on with %d", len(batch), size)
 
 
+def attempted(work: Callable[[], Result], device: torch.device) -> Result | None:
+    """What `work` gives; None where memory ran out, which is then given back to the device."""
+    try:
+        return work()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    release(device)  # here, where the exception and its frames hold no tensors any more
+    return None
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception means that memory ran out, on whichever device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

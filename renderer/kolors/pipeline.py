@@ -145,14 +145,13 @@ class KolorsPainter:
 
         A guided take that doesn't fit into memory alone goes through the UNet in two calls, unless it is strict.
         """
-        try:
-            return self._denoise_once(settings, report, takes)
-        except (RuntimeError, MemoryError) as error:
-            if not memory.is_out_of_memory(error) or len(takes) > 1 or settings.strict or not settings.guided:
-                raise
-        memory.release(self.device)
+        once = partial(self._denoise_once, settings, report, takes)
+        if len(takes) > 1 or settings.strict or not settings.guided:
+            return once()
+        if (latents := memory.attempted(once, self.device)) is not None:
+            return latents
         log.warning("out of memory with one picture: going on with its negative and its prompt one after the other")
-        return self._denoise_once(settings, report, takes, apart=True)
+        return once(apart=True)
 
     def _denoise_once(self, settings: Settings, report: Report, takes: Sequence[Take], **how: bool) -> Tensor:
         generators = [torch.Generator("cpu").manual_seed(take.seed) for take in takes]

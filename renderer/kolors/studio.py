@@ -103,11 +103,8 @@ class Studio:
 
         Raises ModelError where it runs out nevertheless.
         """
-        try:
-            return work()
-        except (RuntimeError, MemoryError) as error:
-            if not memory.is_out_of_memory(error):
-                raise
+        if (found := memory.attempted(work, self.device)) is not None:
+            return found
         self.release()
         with self._fitting():
             return work()
@@ -135,30 +132,22 @@ class Studio:
         """
         vae = self._vae
         assert vae is not None, "prepare() comes first"
-        whole = cast(Callable[[Tensor], Tensor], vae.decode)
-        if (found := self._unless_out_of_memory(latents, whole)) is not None:
+        decode = cast(Callable[[Tensor], Tensor], vae.decode)
+        whole = partial(self._decode, latents, decode)
+        if (found := memory.attempted(whole, self.device)) is not None:
             return found
         unet = self.denoiser.unet
         try:
             unet.to("cpu")
             memory.release(self.device)
             if strict:
-                return self._decode(latents, whole)
-            if (found := self._unless_out_of_memory(latents, whole)) is not None:
+                return whole()
+            if (found := memory.attempted(whole, self.device)) is not None:
                 return found
-            memory.release(self.device)
             log.warning("out of memory while decoding: going on in tiles, which differ a little from the whole")
-            return self._decode(latents, partial(decode_in_tiles, whole))
+            return self._decode(latents, partial(decode_in_tiles, decode))
         finally:
             unet.to(self.device)
-
-    def _unless_out_of_memory(self, latents: Tensor, decoded: Callable[[Tensor], Tensor]) -> NDArray[np.uint8] | None:
-        try:
-            return self._decode(latents, decoded)
-        except (RuntimeError, MemoryError) as error:
-            if not memory.is_out_of_memory(error):
-                raise
-        return None
 
     @torch.inference_mode()
     def _decode(self, latents: Tensor, decoded: Callable[[Tensor], Tensor]) -> NDArray[np.uint8]:
