@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from renderer.kolors.card import Precision, Sampler
+from renderer.kolors.card import WHOLE, Interval, Precision, Sampler
 from renderer.take_name import TakeName
 
 if TYPE_CHECKING:
@@ -92,6 +92,9 @@ class Take:
 
     `width` and `height` in pixels; `guidance` is the classifier-free guidance scale (1.0: no negative is used);
     `seed` 0 … 2^32-1; `model` is an edition such as `kolors-mini@2`; `precision` and `strict` only where authored.
+    `guidance_interval` says in which part of the steps the negative is used, (0.2, 0.8) in the middle ones; with a
+    `cache_interval` of N only each Nth step goes through the whole UNet, 1 being exact; `draft`: all this was chosen to
+    be quick.
     `embeddings` are those that stand in its prompt or negative, in order of their names. `swept` is the strength and
     the step by which a sweep tells takes of one seed apart, (None, None) without one; it decides nothing.
     """
@@ -111,6 +114,9 @@ class Take:
     strict: bool = False
     embeddings: tuple[TakeEmbedding, ...] = ()
     hypernetworks: tuple[TakeHypernetwork, ...] = ()
+    guidance_interval: Interval = WHOLE
+    cache_interval: int = 1
+    draft: bool = False
     swept: tuple[float | None, int | None] = field(default=(None, None), compare=False)
 
     @property
@@ -143,6 +149,12 @@ class Take:
             record["embeddings"] = [embedding.record() for embedding in self.embeddings]
         if self.hypernetworks:
             record["hypernetworks"] = [hypernetwork.record() for hypernetwork in self.hypernetworks]
+        if self.guidance_interval != WHOLE:
+            record["guidance_interval"] = [float(end) for end in self.guidance_interval]
+        if self.cache_interval != 1:
+            record["cache_interval"] = self.cache_interval
+        if self.draft:
+            record["draft"] = True
         if self.precision is not None:
             record["precision"] = self.precision
         if self.strict:

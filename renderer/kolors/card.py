@@ -21,11 +21,27 @@ log = logging.getLogger(__name__)
 
 Sampler = Literal["ddim", "euler", "dpm++2m", "unipc", "lcm"]
 SAMPLERS: tuple[Sampler, ...] = ("ddim", "euler", "dpm++2m", "unipc", "lcm")
-Precision = Literal["fp32", "fp16", "bf16"]
+Precision = Literal["fp32", "fp16", "bf16", "fp8"]
 
 CARD_FILE = "model.json"
 BUNDLED = Path(__file__).resolve().parent.parent / "miniature" / "weights"
 """Models that ship with the package, a folder each."""
+
+
+Interval = tuple[float, float]
+"""From where to where of the steps, as fractions: (0.0, 1.0) is all of them."""
+WHOLE: Interval = (0.0, 1.0)
+
+
+class Draft(BaseModel):
+    """How a model is painted with where a quick look is enough: see the fields of the same names in `Take`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    sampler: Sampler = "dpm++2m"
+    steps: int = 12
+    guidance_interval: Interval = WHOLE
+    cache_interval: int = 2
 
 
 class ModelCard(BaseModel):
@@ -51,6 +67,7 @@ class ModelCard(BaseModel):
     guidance: float
     sampler: Sampler
     text_length: int
+    draft: Draft = Draft()
     digest: str = ""
     files: dict[str, str] = {}
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from renderer.errors import HypernetworkError, LoraError
 from renderer.kolors import memory
-from renderer.kolors.card import Precision, Sampler, require_whole
+from renderer.kolors.card import Interval, Precision, Sampler, require_whole
 from renderer.kolors.device import DTYPES, choose_device, choose_precision, exact_kernels, provenance
 from renderer.kolors.encoder import Prompt
 from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
@@ -45,6 +45,8 @@ class Settings:
     hypernetworks: tuple[TakeHypernetwork, ...]
     precision: Precision
     strict: bool
+    guidance_interval: Interval
+    cache_interval: int
 
     @property
     def guided(self) -> bool:
@@ -89,7 +91,8 @@ class KolorsPainter:
             precision = choose_precision(self.device, take.precision)
             added = (take.loras, take.hypernetworks)
             sampling = (take.width, take.height, take.steps, take.guidance, take.sampler)
-            settings = Settings(*sampling, *added, precision, take.strict)
+            quickly = (take.guidance_interval, take.cache_interval)
+            settings = Settings(*sampling, *added, precision, take.strict, *quickly)
             groups.setdefault(settings, []).append(take)
         precisions = list(dict.fromkeys([self._studio.precision, *(settings.precision for settings in groups)]))
         return dict(sorted(groups.items(), key=lambda item: precisions.index(item[0].precision)))
