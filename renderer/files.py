@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, synced, then renamed."""
+"""Files that are whole or not there: written beside their place, synced (caches aren't), then renamed."""
 
 from __future__ import annotations
 
@@ -34,6 +34,22 @@ def write_atomically(path: Path, content: bytes, mode: int | None = None) -> Non
             os.unlink(name)
         raise
     _sync_folder(path.parent)
+
+
+def write_cached(path: Path, content: bytes) -> None:
+    """`content` under `path` whole or not at all, for what can be made again at any time. Raises OSError.
+
+    A kill leaves no torn file, but nothing is synced, which takes longer than all else with a small file: a power cut
+    may leave one that is empty or cut off. Whoever uses such a file looks whether it is whole.
+    """
+    part = path.with_name(f".{path.stem[:40]}-{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
 
 
 def file_sha256(path: Path) -> str:

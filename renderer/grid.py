@@ -7,12 +7,16 @@ import json
 import re
 from dataclasses import astuple
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from renderer.files import explained, write_atomically
 from renderer.looking.layout import PAGE_PIXELS, Layout, plan_layout, size_of, spoken, tried
 from renderer.looking.parallel import cores, in_order
 from renderer.looking.picks import scene_number, write_picks
 from renderer.manifest import Manifest, SceneEntry
+
+if TYPE_CHECKING:
+    from renderer.looking.cells import Pixels
 
 LOOK = 1
 """Version of how a grid looks; part of its digest, so that grids of an earlier look are composed anew."""
@@ -41,12 +45,16 @@ def compose_grid(manifest: Manifest, folder: Path, *, unchanged: bool = False) -
 def _write_pages(manifest: Manifest, folder: Path, layout: Layout, paths: dict[int, Path]) -> None:
     """Composes the pages, by their first scenes, that aren't in the folder yet as they should be."""
     from renderer.looking.pages import DIGEST_TEXT, page_png, texts_of
+    from renderer.looking.thumbs import keep_thumbnail
+
+    def seen(pixels: Pixels, picture: Path, key: str) -> None:
+        keep_thumbnail(pixels, picture, folder, key)  # which the sheet will want of the same pictures
 
     digests = {start: page_digest(manifest, layout, start) for start in paths}
     wanted = [start for start, path in paths.items() if texts_of(path).get(DIGEST_TEXT) != digests[start]]
     height, width = layout.page(layout.scenes)
     pages = in_order(
-        lambda start: page_png(manifest, folder, layout, start, digests[start]),
+        lambda start: page_png(manifest, folder, layout, start, digests[start], seen),
         wanted,
         at_once=min(cores(), PAGE_PIXELS // (height * width)),
     )
@@ -73,8 +81,9 @@ def page_digest(manifest: Manifest, layout: Layout, start: int) -> str:
 def _about(manifest: Manifest, scene: SceneEntry) -> list[object]:
     """What decides how a scene's cell looks."""
     take = manifest.shown(scene)
-    shown = manifest.pictures[take.key].sha256 if take else ""
-    failed = any(entry.key in manifest.failures for entry in scene.takes)
+    picture = manifest.picture(take.key) if take else None
+    shown = picture.sha256 if picture else ""
+    failed = any(manifest.failure(entry.key) is not None for entry in scene.takes)
     about = [scene.id, spoken(scene), shown, failed, [size_of(entry) for entry in scene.takes]]
     return [*about, tried(manifest, scene)] if scene.swept else about
 

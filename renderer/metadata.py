@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from renderer.errors import PictureError
+from renderer.kolors.card import WHOLE
 from renderer.record import is_record
 from renderer.take import Take, TakeLora, canonical_json
 from renderer.take_name import shown_number
@@ -28,11 +30,21 @@ GUARD = "\u200b"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC Digital Source Type of pictures made by a trained model."""
 
-SAMPLER_NAMES = {"ddim": "DDIM", "euler": "Euler", "dpm++2m": "DPM++ 2M", "unipc": "UniPC", "lcm": "LCM"}
+SAMPLER_NAMES = {
+    "ddim": "DDIM",
+    "euler": "Euler",
+    "euler-trailing": "Euler",
+    "dpm++2m": "DPM++ 2M",
+    "unipc": "UniPC",
+    "lcm": "LCM",
+}
 """Samplers as A1111's infotext names them."""
 
-SCHEDULES = {"dpm++2m": "Karras"}
-"""Spacing of the noise levels, where it is not the sampler's plain one."""
+SCHEDULES = {"dpm++2m": "Karras", "euler-trailing": "SGM Uniform"}
+"""Spacing of the noise levels, where it is not the sampler's plain one, as A1111 names it.
+
+Which of its names mean what: diffusers' documentation, "Noise schedules and schedule types".
+"""
 
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -81,7 +93,7 @@ def encode_png(take: Take, pixels: NDArray[np.uint8], model_hash: str = "") -> b
     texts.add_itxt(RECORD_TEXT, canonical_json(take.record))
     texts.add_itxt(XMP_TEXT, _XMP.format(source_type=SOURCE_TYPE, tool=quoteattr(f"kolors-storyboard {version()}")))
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", pnginfo=texts, compress_level=4)
+    Image.fromarray(pixels).save(buffer, format="PNG", pnginfo=texts, compress_type=zlib.Z_RLE)
     return buffer.getvalue()
 
 
@@ -131,6 +143,7 @@ def write_infotext(take: Take, model_hash: str = "") -> str:
         "Model hash": model_hash or edition,
         "Model": name,
         "RNG": "CPU",
+        **_quick_settings(take),
     }
     if take.loras:
         settings["Lora hashes"] = ", ".join(f"{file_name(lora)}: {lora.sha256[:10]}" for lora in take.loras)
@@ -145,6 +158,18 @@ def write_infotext(take: Take, model_hash: str = "") -> str:
         lines.append(f"{NEGATIVE} {_one_block(take.negative, first=False)}")
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items()))
     return "\n".join(lines)
+
+
+def _quick_settings(take: Take) -> dict[str, str]:
+    """What makes a take quicker and less exact, where something does."""
+    start, end = take.guidance_interval
+    values = {
+        "Guidance interval": f"{start:g}-{end:g}" if take.guidance_interval != WHOLE else "",
+        "Cache interval": str(take.cache_interval) if take.cache_interval != 1 else "",
+        "Precision": take.precision or "",
+        "Draft": "true" if take.draft else "",
+    }
+    return {name: value for name, value in values.items() if value}
 
 
 def file_name(lora: TakeLora) -> str:

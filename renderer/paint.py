@@ -18,6 +18,7 @@ from renderer.errors import Problem, RunFolderError
 from renderer.files import explained, interrupts_held, write_atomically
 from renderer.inventory import KEY_DIGITS, PICTURES, record_of
 from renderer.kolors.files.lineage import lineage_of
+from renderer.looking.thumbs import keep_thumbnail
 from renderer.manifest import (
     LoraLineage,
     Manifest,
@@ -96,7 +97,10 @@ class Run:
         return manifest_of(self.plan, self.pictures, self.failures, self.grid_digest)
 
     def keep(self, painted: Painted) -> PictureRecord:
-        """Write a picture under its key and note it; a Ctrl-C meanwhile takes effect afterwards. Raises OSError."""
+        """Write a picture under its key and note it; a Ctrl-C meanwhile takes effect afterwards. Raises OSError.
+
+        Its small copy is made on the way, while its pixels are at hand: the sheet then has nothing left to decode.
+        """
         take = painted.take
         name = f"{take.scene}-{take.seed}-{take.key[:KEY_DIGITS]}.png"
         path = self.folder / PICTURES / name
@@ -112,6 +116,8 @@ class Run:
             note_in_journal(self.folder, picture)
             self.pictures[take.key] = picture
             self.failures.pop(take.key, None)
+        with suppress(OSError):  # the picture is safe, and the sheet makes up for what is missing
+            keep_thumbnail(painted.pixels, path, self.folder, picture.key)
         return picture
 
     def fail(self, failed: Failed) -> None:
@@ -247,6 +253,7 @@ def manifest_of(
         scenes=tuple(scenes),
         pictures=pictures,
         failures=failures,
+        drafts=plan.drafts,
         lineage=_lineage(plan),
         grid_digest=grid_digest,
         updated_at=now(),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 class _Part(BaseModel):
     # What a newer version has added is no fault.
-    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class _File(_Part):
@@ -31,6 +31,9 @@ class _Record(_Part):
     steps: int
     guidance: float
     seed: int
+    guidance_interval: list[float] = []
+    cache_interval: int = 1
+    draft: bool = False
     loras: list[_File] = []
     embeddings: list[_File] = []
     hypernetworks: list[_File] = []

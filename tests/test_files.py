@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from renderer.errors import RunFolderError
-from renderer.files import explained, file_sha256, interrupts_held, write_atomically
+from renderer.files import explained, file_sha256, interrupts_held, write_atomically, write_cached
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
@@ -32,6 +32,16 @@ def test_what_was_there_survives_a_failure(tmp_path):
         write_atomically(tmp_path / "a", "text")  # type: ignore[arg-type]
     assert (tmp_path / "a").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_what_can_be_made_again_is_whole_or_not_there_but_not_synced(tmp_path, monkeypatch):
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    write_cached(tmp_path / "a", b"old")
+    with pytest.raises(TypeError):
+        write_cached(tmp_path / "a", "text")  # type: ignore[arg-type]
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"] and not synced
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import cProfile
+import errno
 import gc
 import pstats
+import shutil
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from renderer import grid, storyboard
+from renderer import grid, paint, storyboard
 from renderer.collector import collector_rests
 from renderer.grid import compose_grid
 from renderer.line import rebuild
 from renderer.looking import thumbs
 from renderer.looking.parallel import in_order
-from renderer.manifest import GridStyle
+from renderer.manifest import GridStyle, read_manifest
 from renderer.plan import plan_story
 from renderer.sheet import write_sheet
 from tests.long_stories import paint_long, write_long, write_long_sweep
 from tests.manifests import make_entry, make_manifest, make_scene, paint_all, solid
 from tests.pages import parse, select
+from tests.stories import render_fake, write_story
 
 
 def calls_for(story) -> int:
@@ -107,6 +111,62 @@ def test_a_picture_that_cannot_be_read_keeps_no_other_from_its_small_copy(tmp_pa
     page = parse(write_sheet(manifest, tmp_path).read_text(encoding="utf-8"))
     assert len(reduced) == 6
     assert len(select(page, "figure.take img")) == 5 and len(select(page, "div.missing")) == 2
+
+
+@pytest.mark.parametrize("torn", [lambda whole: b"", lambda whole: whole[:-9], lambda whole: bytes(len(whole))])
+def test_a_small_copy_that_a_power_cut_left_torn_is_made_anew_and_no_other(tmp_path, reduced, torn):
+    takes = [make_entry(seed) for seed in range(3)]
+    manifest = paint_all(make_manifest(make_scene("a", *takes)), tmp_path)
+    write_sheet(manifest, tmp_path)
+    small = tmp_path / "thumbs" / f"{takes[1].key[:12]}.webp"
+    whole = small.read_bytes()
+    small.write_bytes(torn(whole))
+    write_sheet(manifest, tmp_path)
+    assert small.read_bytes() == whole
+    assert len(reduced) == 4 and reduced[3] == Path(manifest.pictures[takes[1].key].file).name
+
+
+def test_small_copies_are_the_same_however_many_are_made_at_once(tmp_path, monkeypatch):
+    takes = [make_entry(seed, size=(700, 40)) for seed in range(2 * thumbs.TOGETHER + 3)]
+    found = []
+    for cores in (1, 4):
+        folder = tmp_path / str(cores)
+        monkeypatch.setattr(thumbs, "cores", lambda cores=cores: cores)
+        write_sheet(paint_all(make_manifest(make_scene("a", *takes)), folder), folder)
+        found.append({path.name: path.read_bytes() for path in (folder / "thumbs").iterdir()})
+    assert found[0] == found[1] and len(found[0]) == len(takes)
+
+
+def test_a_picture_that_the_grid_opens_is_not_opened_again_for_its_small_copy(tmp_path, reduced):
+    scenes = [make_scene(f"s{n}", *[make_entry(seed, f"s{n}", size=(600, 300)) for seed in range(3)]) for n in range(4)]
+    manifest = paint_all(make_manifest(*scenes), tmp_path)
+    compose_grid(manifest, tmp_path)
+    seen = {path.name: path.read_bytes() for path in (tmp_path / "thumbs").iterdir()}
+    write_sheet(manifest, tmp_path)
+    assert len(seen) == 4 and len(reduced) == 8
+    for name in seen:
+        (tmp_path / "thumbs" / name).unlink()
+    write_sheet(manifest, tmp_path)
+    assert {name: (tmp_path / "thumbs" / name).read_bytes() for name in seen} == seen
+
+
+def test_a_render_leaves_no_small_copy_to_the_sheet(tmp_path, reduced):
+    folder = render_fake(write_story(tmp_path))[0].plan.folder
+    made = {path.name: path.read_bytes() for path in (folder / "thumbs").iterdir()}
+    assert len(made) == 4 and not reduced
+    shutil.rmtree(folder / "thumbs")
+    write_sheet(read_manifest(folder), folder)
+    assert {path.name: path.read_bytes() for path in (folder / "thumbs").iterdir()} == made
+
+
+def test_a_small_copy_that_cannot_be_kept_costs_no_picture(tmp_path, reduced, monkeypatch):
+    def full(*about):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(paint, "keep_thumbnail", full)
+    result, _ = render_fake(write_story(tmp_path))
+    assert len(result.outcome.painted) == 4 and not result.outcome.failed
+    assert len(list((result.plan.folder / "thumbs").glob("*.webp"))) == 4
 
 
 # The grid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,8 @@ from renderer.looking.picks import picture_path, scene_number
 from renderer.manifest import Manifest, SceneEntry
 
 Pixels = NDArray[np.uint8]
+Seen = Callable[[Pixels, Path, str], None]
+"""What is done with a picture's pixels (RGB), its path and its key while it is open, so that nobody opens it again."""
 
 PAPER: Color = (250, 248, 244)
 """The page, below its captions too."""
@@ -32,14 +35,15 @@ WORDS: dict[Literal["zh", "en"], dict[Word, str]] = {
 }
 
 
-def draw_cell(manifest: Manifest, index: int, folder: Path, cell: Cell) -> Pixels:
+def draw_cell(manifest: Manifest, index: int, folder: Path, cell: Cell, seen: Seen | None = None) -> Pixels:
     """A scene's picture centred on the mat, or why there is none, with its caption: uint8 [height, width, 3].
 
-    The picture is as large as its place allows, its shape kept. `index` counts scenes from 0.
+    The picture is as large as its place allows, its shape kept. `index` counts scenes from 0; `seen` is handed the
+    picture.
     """
     drawn = np.empty((cell.height + cell.caption, cell.width, 3), dtype=np.uint8)
     scene = manifest.scenes[index]
-    picture = _picture(manifest, scene, folder, cell)
+    picture = _picture(manifest, scene, folder, cell, seen)
     if isinstance(picture, str):
         drawn[: cell.height] = _worded(
             WORDS[manifest.language][picture], PALE if picture == "unpainted" else ALARM, cell
@@ -57,20 +61,23 @@ def filled(height: int, width: int, color: Color) -> Pixels:
     return np.repeat(row, height, axis=0)
 
 
-def _picture(manifest: Manifest, scene: SceneEntry, folder: Path, cell: Cell) -> Pixels | Word:
+def _picture(manifest: Manifest, scene: SceneEntry, folder: Path, cell: Cell, seen: Seen | None) -> Pixels | Word:
     """The pixels that stand for a scene at the size in which they fill the cell, or what there is to say instead."""
     take = manifest.shown(scene)
     if take is None:
-        return "failed" if any(entry.key in manifest.failures for entry in scene.takes) else "unpainted"
-    path = picture_path(folder, manifest.pictures[take.key])
-    if path is None:
+        return "failed" if any(manifest.failure(entry.key) is not None for entry in scene.takes) else "unpainted"
+    record = manifest.picture(take.key)
+    path = picture_path(folder, record)
+    if record is None or path is None:
         return "lost"
     try:
         with Image.open(path) as image:
-            size = fitted(image.size, (cell.width, cell.height))
-            return np.asarray(image.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+            whole = image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises for damaged files
         return "lost"
+    if seen is not None:
+        seen(np.asarray(whole), path, record.key)
+    return np.asarray(whole.resize(fitted(whole.size, (cell.width, cell.height)), Image.Resampling.LANCZOS))
 
 
 def _matted(picture: Pixels, cell: Cell) -> Pixels:
