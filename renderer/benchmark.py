@@ -11,13 +11,21 @@ from statistics import median
 import torch
 
 from renderer.benching.clock import Gemm, busy, timed
-from renderer.benching.findings import best_of, latents_range, not_compared, painting_stages, rows_of, stage
+from renderer.benching.findings import (
+    best_of,
+    latents_range,
+    not_compared,
+    not_compiled,
+    painting_stages,
+    rows_of,
+    stage,
+)
 from renderer.benching.flops import Flops, picture_flops
 from renderer.benching.model import NEGATIVE, PROMPT, FromFolder, OfRandomWeights, Subject
 from renderer.benching.painters import BatchPainter, Diffusers, Own, PlainLoop, kolors_pipeline
 from renderer.benching.parts import FULL_SIZE
 from renderer.benching.random_weights import require_room
-from renderer.benching.report import WHO, Report, Stage
+from renderer.benching.report import OWN, WHO, Report, Stage
 from renderer.benching.rounds import Rounds, Runs, paint_rounds
 from renderer.benching.settings import Settings
 from renderer.benching.work import SAMPLER, Work
@@ -25,6 +33,7 @@ from renderer.errors import StoryboardError
 from renderer.files import write_atomically
 from renderer.kolors import memory
 from renderer.kolors.device import DTYPES, choose_device, choose_precision, provenance
+from renderer.kolors.quick.float8 import FLOAT8
 from renderer.kolors.studio import Studio
 from renderer.metadata import encode_png
 from renderer.take import Take
@@ -53,10 +62,10 @@ def benchmark(settings: Settings, tell: Tell = lambda words: None, device: str |
     tell("loading UNet and VAE")
     loading, studio = timed(on, subject.studio)
     work = Work(on, precision, *size, settings.guidance, *read[0][1])
-    gemm = Gemm(on, DTYPES[precision])
+    gemm = Gemm(on, FLOAT8 if precision == "fp8" else DTYPES[precision])
     painters = _painters(settings, work, subject, studio)
     rounds = paint_rounds(painters, gemm, on, settings.steps, settings.repeat, tell)
-    best = best_of("storyboard", rounds)
+    best = best_of(rounds, *OWN)
     if best is None:
         raise StoryboardError(
             f"Out of memory: not even {settings.batches[0]} at once of {size[0]}x{size[1]} fit into that of {on}. "
@@ -69,17 +78,21 @@ def benchmark(settings: Settings, tell: Tell = lambda words: None, device: str |
         *painting_stages(best, rounds, flops),
         stage("write", "a picture: PNG encoded, written, synced", _writing(settings, best, studio, work)),
     )
-    notes = (disturbed, *_missing(settings, rounds), *rounds.skipped, *not_compared(rounds))
+    notes = (disturbed, *_missing(settings, rounds), *rounds.skipped, *not_compared(rounds), *not_compiled(rounds))
     return _report(settings, work, flops, rounds, stages, tuple(filter(None, notes)))
 
 
 def _painters(settings: Settings, work: Work, subject: Subject, studio: Studio) -> list[BatchPainter]:
     """This program first, since the others' pictures are compared with its own; then those others that fit."""
     vae = subject.vae()
-    own: list[BatchPainter] = [Own(work, studio, vae, batch) for batch in settings.batches]
+    ways = (False, True) if settings.compiled else (False,)
+    own: list[BatchPainter] = [Own(work, studio, vae, batch, way) for way in ways for batch in settings.batches]
     if not settings.compare:
         return own
-    weights = (work, subject.parts, studio.denoiser, vae)
+    shared = memory.attempted(subject.unrounded, work.device) if work.precision == "fp8" else studio.denoiser
+    if shared is None:
+        return own
+    weights = (work, subject.parts, shared, vae)
     plain = memory.attempted(lambda: PlainLoop(*weights), work.device)
     pipeline = memory.attempted(lambda: kolors_pipeline(*weights), work.device)
     diffusers = [Diffusers(work, pipeline, batch) for batch in settings.batches] if pipeline is not None else []
@@ -137,4 +150,4 @@ def _report(
 def _missing(settings: Settings, rounds: Rounds) -> list[str]:
     """The others of which not even the weights fit into memory beside this program's."""
     named = {runs.painter.who for runs in rounds.runs} | {words.partition(",")[0] for words in rounds.skipped}
-    return [f"{who}: out of memory" for who in WHO if settings.compare and who not in named]
+    return [f"{who}: out of memory" for who in WHO if settings.compare and who not in (*OWN, *named)]

@@ -100,6 +100,7 @@ def plan(
     scene: Scenes = None,
     seed: Seeds = None,
     more: Annotated[int, typer.Option(help="As if so many more seeds were asked for.", min=0)] = 0,
+    draft: Annotated[bool, typer.Option("--draft", help="As if drafts were asked for.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     loras: Loras = None,
 ) -> None:
@@ -108,7 +109,7 @@ def plan(
         from renderer.commands.planning import plan_data, say_plan
         from renderer.plan import plan_story
 
-    planned = plan_story(story, out=out_, more=more, more_for=scene or (), loras=loras or ())
+    planned = plan_story(story, out=out_, more=more, more_for=scene or (), loras=loras or (), draft=draft)
     if as_json:
         print(json.dumps(plan_data(planned), ensure_ascii=False, indent=1))
         return
@@ -124,31 +125,42 @@ def render(
     scene: Scenes = None,
     seed: Seeds = None,
     more: Annotated[int, typer.Option(help="Paint so many more seeds of each scene chosen.", min=0)] = 0,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Quick drafts for takes without a picture; a later render paints in full.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="Paint at most so many takes now.", min=0)] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the sheet in the browser.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another render paints into the folder.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on: render again whenever the story is edited.")] = False,
+    compile_: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Compile the UNet first. Default: where so many takes repay it."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what goes wrong.")] = False,
     loras: Loras = None,
     templates: Templates = None,
 ) -> None:
     """Paint what is not painted yet, and write the grid and the sheet."""
     with collector_rests():
+        from renderer.line import open_kolors
         from renderer.line import render as render_story
 
+    opened = partial(open_kolors, compiled=compile_)
     once = partial(
         render_story,
         story,
         out=out_,
         scenes=scene or (),
         seeds=seed or (),
+        draft=draft,
         limit=limit,
         loras=loras or (),
         templates=templates,
         painter=ctx.obj.painter,
+        open_painter=opened,
     )
     if watch:
-        watch_story(once, story, loras or (), templates, more=more, open_=open_, quiet=quiet)
+        watch_story(once, opened, story, loras or (), templates, more=more, open_=open_, quiet=quiet)
         return
     result = once(more=more, wait=wait, observer=observer_for(quiet))
     say_result(result, story, quiet)

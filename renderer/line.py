@@ -53,6 +53,7 @@ def render(
     scenes: Sequence[str] = (),
     seeds: Sequence[int] = (),
     more: int = 0,
+    draft: bool = False,
     limit: int | None = None,
     wait: bool = False,
     loras: Sequence[Path] = (),
@@ -64,13 +65,14 @@ def render(
     """Turn a storyboard file into pictures, a grid and a sheet; takes whose picture is there are not painted again.
 
     `scenes` and `seeds` choose what is painted now (default: all), `limit` how many at most, `more` asks for seeds
-    beyond those of the file. `out` is the run folder (default: `renders/<stem>` in the working folder). Raises
-    AuthoringError with every problem of the file, ModelError, LoraError or RunFolderError before anything is painted.
-    Where no `painter` is given, `open_painter` makes the one for a plan (default: the plan's model is opened).
+    beyond those of the file, `draft` for quick drafts of takes that have no picture yet. `out` is the run folder
+    (default: `renders/<stem>` in the working folder). Raises AuthoringError with every problem of the file, ModelError,
+    LoraError or RunFolderError before anything is painted. Where no `painter` is given, `open_painter` makes the one
+    for a plan (default: the plan's model is opened).
     """
 
     opened = open_painter or open_kolors
-    planned = partial(plan_story, story, out=out, more=more, more_for=scenes, loras=loras)
+    planned = partial(plan_story, story, out=out, more=more, more_for=scenes, loras=loras, draft=draft)
     plan = planned()
     _check_selection(plan, scenes, seeds)
     if plan.select(scenes, seeds, limit) and painter is None:
@@ -106,10 +108,13 @@ def verify_story(
     loras: Sequence[Path] = (),
     painter: Painter | None = None,
 ) -> Iterator[Comparison]:
-    """Each chosen take that has a picture, painted again and compared with it. Writes nothing; raises as `render`."""
+    """Each chosen take that has a picture, its own or a draft's, painted again and compared with it.
+
+    Writes nothing; raises as `render`.
+    """
     from renderer.verify import verify
 
-    plan = plan_story(story, out=out, loras=loras)
+    plan = plan_story(story, out=out, loras=loras, draft=True)
     _check_selection(plan, scenes, seeds)
     chosen = [planned for planned in plan.takes if not planned.reason and planned.chosen(scenes, seeds)]
     if chosen:
@@ -177,8 +182,10 @@ def _check_selection(plan: Plan, scenes: Sequence[str], seeds: Sequence[int]) ->
             )
 
 
-def open_kolors(plan: Plan) -> Painter:
-    """The real pipeline. Raises ModelError where the weights are not on this machine, or not whole."""
+def open_kolors(plan: Plan, compiled: bool | None = None) -> Painter:
+    """The real pipeline, its UNet `compiled` or not (default: where that pays). Raises ModelError where the weights are
+    not on this machine, or not whole.
+    """
     if plan.model_folder is None:
         raise ModelError(
             f"{plan.storyboard.path}: the weights of {plan.storyboard.model} are not on this machine. "
@@ -187,4 +194,4 @@ def open_kolors(plan: Plan) -> Painter:
     require_whole(plan.model_folder)
     from renderer.kolors.pipeline import KolorsPainter
 
-    return KolorsPainter(plan.model_folder)
+    return KolorsPainter(plan.model_folder, compiled=compiled)

@@ -182,7 +182,8 @@ class Provenance:
     """What happened to be so when a picture was painted; recorded, never part of the key.
 
     `seconds` is this picture's share of the time that its batch took, `batch` the number of takes painted together,
-    `machine` a short digest that tells machines apart without naming them, `painted_at` ISO 8601 in UTC.
+    `machine` a short digest that tells machines apart without naming them, `painted_at` ISO 8601 in UTC; `compiled`:
+    its UNet ran as compiled or captured code.
     """
 
     device: str
@@ -192,6 +193,7 @@ class Provenance:
     machine: str = ""
     painted_at: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

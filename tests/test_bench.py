@@ -21,6 +21,7 @@ from renderer.commands.bench import bench, say_report
 from renderer.commands.console import out
 from renderer.errors import StoryboardError
 from renderer.kolors.card import BUNDLED, read_card, write_card
+from renderer.kolors.kernels import compiled
 from tests.stories import MINI
 from tests.tiny_kolors import make_folder
 
@@ -113,10 +114,42 @@ def test_without_comparison_only_this_program_paints(folder):
     assert [(row.who, row.batch, row.over_plain) for row in report.rows] == [("storyboard", 2, None)]
 
 
-def test_half_precision_paints_on_the_cpu_too(folder):
-    report = benchmark(choose(str(folder), "32x32", 2, (1,), "bf16", repeat=1), device="cpu")
-    assert [row.precision for row in report.rows] == ["bf16", "fp32", "bf16"]  # the plain loop has its own
-    assert all(row.difference < 0.2 * report.latents_range for row in report.rows[1:])
+@pytest.mark.parametrize("precision", ["bf16", "fp8"])
+def test_half_precision_and_less_paint_on_the_cpu_too(folder, precision):
+    report = benchmark(choose(str(folder), "32x32", 2, (1,), precision, repeat=1), device="cpu")
+    # The plain loop has its own, and no one else knows layers in 8 bits: they paint with the weights before rounding.
+    assert [row.precision for row in report.rows] == [precision, "fp32", "bf16"]
+    assert all(0 < row.difference < 0.2 * report.latents_range for row in report.rows[1:])
+
+
+def test_compiled_it_paints_the_same_and_says_what_compiling_took(folder, capsys, monkeypatch):
+    monkeypatch.setattr(compiled, "_by_torch", lambda: lambda plain: plain)
+    monkeypatch.setattr(out, "_width", 250)
+    report = benchmark(choose(str(folder), "32x32", 1, (1, 2), repeat=1, compare=False, compiled=True), device="cpu")
+    assert [(row.who, row.batch) for row in report.rows] == [
+        *(("storyboard", 1), ("storyboard", 2)),
+        *(("storyboard (compiled)", 1), ("storyboard (compiled)", 2)),
+    ]
+    assert [row.compile_seconds is None for row in report.rows] == [True, True, False, False]
+    assert all(row.difference < 1e-4 * report.latents_range for row in report.rows[1:])
+    assert report.rows[2].tflop == report.rows[0].tflop
+    assert report.best.seconds == min(row.seconds for row in report.rows)
+    say_report(report)
+    said = capsys.readouterr().out
+    assert "storyboard (compiled): the same by code" in said and "ing s" in said
+
+
+def test_a_compiler_that_fails_is_told_and_the_rest_is_measured(folder, monkeypatch):
+    def failing(plain):
+        def call(*args, **kwargs):
+            raise RuntimeError("no g++")
+
+        return call
+
+    monkeypatch.setattr(compiled, "_by_torch", lambda: failing)
+    report = benchmark(choose(str(folder), "32x32", 1, (1,), repeat=1, compare=False, compiled=True), device="cpu")
+    assert [row.compile_seconds for row in report.rows] == [None, None]
+    assert "storyboard (compiled), batch 1: not compiled: torch's compiler doesn't work here" in report.notes[-1]
 
 
 def test_the_command_says_and_writes_what_it_found(folder, tmp_path, capsys, monkeypatch):
@@ -138,7 +171,7 @@ def test_the_command_says_and_writes_what_it_found(folder, tmp_path, capsys, mon
         (("--repeat", "0"), "--repeat 0: at least 1"),
         (("--size", "50x32"), "--size 50x32: tiny paints 16 to 128 pixels a side, in steps of 8; the nearest size is"),
         (("--size", "large"), "a size is written like 768x512 or 16:9"),
-        (("--precision", "fp8"), "--precision fp8: there is no such number format. Known: bf16, fp16, fp32."),
+        (("--precision", "int4"), "--precision int4: there is no such number format. Known: bf16, fp16, fp32, fp8."),
         (("--random-weights",), "--random-weights makes a model of Kolors' size"),
         (("--json", "no/such/folder/x.json"), "there is no folder no/such/folder"),
     ],

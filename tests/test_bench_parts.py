@@ -18,6 +18,7 @@ from renderer.benching.work import Work
 from renderer.benchmark import benchmark
 from renderer.errors import ModelError
 from renderer.kolors.chatglm import Layer
+from renderer.kolors.quick.float8 import FLOAT8, Float8Linear, round_rows
 from renderer.kolors.weights import build_unet
 from tests.tiny_kolors import LENGTH, make_folder
 
@@ -70,6 +71,20 @@ def test_random_weights_paint_numbers_that_stay_finite_and_are_the_same_for_all(
     assert plain.weights < own.weights == diffusers.weights  # which have the projection of the text states
 
 
+def test_random_weights_in_8_bits_are_the_same_weights_rounded(parts):
+    rounded = OfRandomWeights(CPU, "fp8", LENGTH, parts)
+    unet, whole = rounded.studio().denoiser.unet, rounded.unrounded().unet
+    found = {name: it for name, it in unet.named_modules() if isinstance(it, Float8Linear)}
+    assert found
+    for name, layer in found.items():
+        assert torch.equal(layer.weight.float(), round_rows(whole.get_submodule(name).weight)[0].float())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, FLOAT8])
+def test_matrices_of_each_format_are_multiplied(dtype):
+    assert Gemm(CPU, dtype).tflops() > 0
+
+
 def test_weights_that_would_not_fit_are_not_drawn(monkeypatch, tmp_path):
     """Full size in fp32: 10.3 GB for the UNet, 0.3 for the VAE, and so often as there are those that paint."""
     told = tmp_path / "meminfo"
@@ -112,7 +127,7 @@ def test_a_gpu_is_waited_for_and_its_memory_measured():
 class Fake:
     """Paints nothing, and runs out of memory where a batch is larger than the room."""
 
-    dtype, weights = torch.float32, 0
+    precision, weights = "fp32", 0
 
     def __init__(self, who, batch, said, room=99, words=""):
         self.who, self.batch, self._said, self._room, self._words = who, batch, said, room, words

@@ -50,6 +50,21 @@ def test_unknown_commands_and_options_are_bad_usage(run):
     assert "--sceen" in err
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"), [((), None), (("--compile",), True), (("--no-compile",), False), (("--compile", "-q"), True)]
+)
+def test_render_passes_on_whether_to_compile(run, tmp_path, monkeypatch, options, asked):
+    opened = []
+
+    def open_kolors(plan, compiled):
+        opened.append(compiled)
+        return FakePainter()
+
+    monkeypatch.setattr("renderer.line.open_kolors", open_kolors)
+    assert run("render", write_story(tmp_path), *options)[0] == 0
+    assert opened == [asked]
+
+
 def test_check_says_that_all_is_well(run, tmp_path):
     code, out, _ = run("check", write_story(tmp_path))
     assert code == 0

@@ -7,10 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+
+from renderer.kolors.kernels.multiplying import linear
+from renderer.kolors.quick.float8 import FLOAT8, multiply_rounded, round_rows
 
 Result = TypeVar("Result")
 
@@ -81,14 +85,17 @@ def free_memory(device: torch.device) -> int | None:
 
 
 class Gemm:
-    """Square matrices to multiply on a device in a number format."""
+    """Square matrices to multiply on a device in a number format, by the kernels that painting multiplies with."""
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         """Multiplies once, as warm-up, and finds out how often that goes into one try."""
         self._device, self._side = device, GEMM_SIDE.get(device.type, GEMM_SIDE["cpu"])
         generator = torch.Generator(device).manual_seed(0)
-        drawn = (torch.randn(2, self._side, self._side, generator=generator, device=device) * 0.1).to(dtype)
-        self._one, self._other = drawn
+        one, other = torch.randn(2, self._side, self._side, generator=generator, device=device) * 0.1
+        if dtype == FLOAT8:
+            self._multiply_once = partial(multiply_rounded, *round_rows(one), *round_rows(other))
+        else:
+            self._multiply_once = partial(linear, one.to(dtype), other.to(dtype))
         self._multiply(1)
         self._times = max(1, int(GEMM_SECONDS / timed(device, lambda: self._multiply(1))[0]))
 
@@ -97,6 +104,7 @@ class Gemm:
         seconds = min(timed(self._device, lambda: self._multiply(self._times))[0] for _ in range(GEMM_TRIES))
         return 2 * self._side**3 * self._times / seconds / 1e12
 
+    @torch.inference_mode()
     def _multiply(self, times: int) -> None:
         for _ in range(times):
-            torch.mm(self._one, self._other)
+            self._multiply_once()

@@ -9,17 +9,16 @@ from statistics import median
 import torch
 
 from renderer.benching.flops import Flops
-from renderer.benching.report import Row, Stage, StageName, Who
+from renderer.benching.report import OWN, Row, Stage, StageName, Who
 from renderer.benching.rounds import Rounds, Runs
-from renderer.kolors.device import DTYPES
+from renderer.kolors.kernels.compiled import MOST_SHAPES
 
 TERA = 1e12
-NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def rows_of(rounds: Rounds, flops: Flops, on_cpu: bool) -> tuple[Row, ...]:
     """A row for each of those that painted. Ratios are medians of the ratios in each round."""
-    plain, diffusers = best_of("plain loop", rounds), best_of("diffusers", rounds)
+    plain, diffusers = best_of(rounds, "plain loop"), best_of(rounds, "diffusers")
     return tuple(
         replace(
             _row(runs, rounds, flops, on_cpu),
@@ -31,9 +30,9 @@ def rows_of(rounds: Rounds, flops: Flops, on_cpu: bool) -> tuple[Row, ...]:
     )
 
 
-def best_of(who: Who, rounds: Rounds) -> Runs | None:
-    """The runs at the batch size with the least seconds a picture; None where there are none."""
-    found = [runs for runs in rounds.runs if runs.painter.who == who]
+def best_of(rounds: Rounds, *who: Who) -> Runs | None:
+    """The runs of any of these at the batch size with the least seconds a picture; None where there are none."""
+    found = [runs for runs in rounds.runs if runs.painter.who in who]
     return min(found, key=lambda runs: median(runs.seconds), default=None)
 
 
@@ -59,9 +58,19 @@ def not_compared(rounds: Rounds) -> list[str]:
     """Whose latents there is nothing to be said of, in words."""
     return [
         f"{runs.painter.who}, batch {runs.painter.batch}: its numbers went out of range in "
-        f"{NAMES[runs.painter.dtype]}; its time counts, its latents are not compared"
+        f"{runs.painter.precision}; its time counts, its latents are not compared"
         for runs in rounds.runs
         if not _finite(runs)
+    ]
+
+
+def not_compiled(rounds: Rounds) -> list[str]:
+    """Who was to be compiled and could not be, in words."""
+    return [
+        f"{runs.painter.who}, batch {runs.painter.batch}: not compiled: torch's compiler doesn't work here, "
+        f"or has compiled for {MOST_SHAPES} shapes already"
+        for runs in rounds.runs
+        if runs.painter.who == "storyboard (compiled)" and runs.painter.compile_seconds is None
     ]
 
 
@@ -74,12 +83,12 @@ def latents_range(rounds: Rounds) -> float:
 
 def _row(runs: Runs, rounds: Rounds, flops: Flops, on_cpu: bool) -> Row:
     painter = runs.painter
-    work = flops.denoising if painter.who == "storyboard" else flops.plain
+    work = flops.denoising if painter.who in OWN else flops.plain
     denoise, seconds = median(runs.denoise), median(runs.seconds)
     return Row(
         who=painter.who,
         batch=painter.batch,
-        precision=NAMES[painter.dtype],
+        precision=painter.precision,
         denoise_seconds=denoise,
         decode_seconds=median(runs.decode),
         seconds=seconds,
@@ -90,6 +99,7 @@ def _row(runs: Runs, rounds: Rounds, flops: Flops, on_cpu: bool) -> Row:
         runs=tuple(runs.seconds),
         cpu_seconds=median(runs.processor) / painter.batch if on_cpu else None,
         peak_bytes=runs.peak,
+        compile_seconds=painter.compile_seconds,
     )
 
 

@@ -11,12 +11,12 @@ from torch import nn
 
 from renderer.benching.clock import timed
 from renderer.benching.parts import FULL_SIZE, Parts, parts_of
-from renderer.benching.random_weights import RandomReader, RandomStudio, random_module
+from renderer.benching.random_weights import RandomReader, RandomStudio, random_denoiser, random_module
 from renderer.kolors.card import ModelCard, Precision
 from renderer.kolors.device import DTYPES, vae_dtype
 from renderer.kolors.encoder import Encoded, Prompt, encode_prompts
 from renderer.kolors.studio import Studio
-from renderer.kolors.weights import load_vae
+from renderer.kolors.weights import Denoiser, load_denoiser, load_vae
 
 PROMPT = "动漫风格，紫色短发小女孩，在星空下许愿，夜晚"
 NEGATIVE = "模糊，变形"
@@ -31,6 +31,10 @@ class Subject(Protocol):
 
     def studio(self) -> Studio:
         """UNet and VAE, ready to paint. Raises ModelError."""
+        ...
+
+    def unrounded(self) -> Denoiser:
+        """UNet and projection of the same weights, none of them in 8 bits. Raises ModelError."""
         ...
 
     def vae(self) -> nn.Module:
@@ -56,6 +60,9 @@ class FromFolder:
         studio = Studio(self._folder, self._device)
         studio.prepare(self._precision, (), (), lambda done, total: None)
         return studio
+
+    def unrounded(self) -> Denoiser:
+        return load_denoiser(self._folder, self._device, DTYPES[self._precision])
 
     def vae(self) -> nn.Module:
         return load_vae(self._folder, self._device, vae_dtype(self._device, self._precision))
@@ -83,6 +90,9 @@ class OfRandomWeights:
         studio = RandomStudio(self.parts, self._device)
         studio.prepare(self._precision)
         return studio
+
+    def unrounded(self) -> Denoiser:
+        return random_denoiser(self.parts, self._device, DTYPES[self._precision])
 
     def vae(self) -> nn.Module:
         return random_module(self.parts.build_vae, "vae", self._device, vae_dtype(self._device, self._precision))

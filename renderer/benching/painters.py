@@ -13,19 +13,24 @@ from renderer.benching.parts import Parts
 from renderer.benching.report import Who
 from renderer.benching.work import SAMPLER, Work
 from renderer.errors import ModelError
-from renderer.kolors.device import DTYPES, exact_kernels, vae_dtype
+from renderer.kolors.card import Precision
+from renderer.kolors.device import DTYPES, exact_kernels, vae_dtype, wide
 from renderer.kolors.sampling import SCHEDULE, denoise, make_stepper
 from renderer.kolors.studio import Studio
 from renderer.kolors.weights import Denoiser
 
 
 class BatchPainter(Protocol):
-    """Paints `batch` pictures at once; `dtype` is what its UNet computes in, `weights` how many bytes it needs."""
+    """Paints `batch` pictures at once; `precision` is its UNet's number format, `weights` how many bytes it needs.
+
+    `compile_seconds` went into compiling so far; None where nothing is.
+    """
 
     who: Who
     batch: int
-    dtype: torch.dtype
+    precision: Precision
     weights: int
+    compile_seconds: float | None
 
     def denoise(self, steps: int) -> Tensor:
         """Latents [batch, 4, height/8, width/8] on the device, from the noise of the work."""
@@ -39,23 +44,27 @@ class BatchPainter(Protocol):
 class Own:
     """This program, by the functions with which it renders stories."""
 
-    who: Who = "storyboard"
-
-    def __init__(self, work: Work, studio: Studio, vae: nn.Module, batch: int) -> None:
+    def __init__(self, work: Work, studio: Studio, vae: nn.Module, batch: int, compiled: bool = False) -> None:
         """`studio` is prepared; of `vae` only the size is read, which is that of the studio's own."""
-        self.batch, self.dtype = batch, DTYPES[work.precision]
+        self.who: Who = "storyboard (compiled)" if compiled else "storyboard"
+        self.compile_seconds: float | None = None
+        self._is_compiled = compiled
+        self.batch, self.precision = batch, work.precision
         self.weights = _bytes(studio.denoiser.unet, studio.denoiser.text_projection, vae)
         self._work, self._studio = work, studio
 
     def denoise(self, steps: int) -> Tensor:
-        with exact_kernels(self._work.precision, strict=False):
-            return denoise(
+        with exact_kernels(self._work.precision, strict=False), self._studio.compiling(self._is_compiled) as use:
+            latents = denoise(
                 self._studio.denoiser,
                 self._work.noise(self.batch),
-                self._work.conditions(self.batch, self.dtype),
+                self._work.conditions(self.batch, DTYPES[self.precision]),
                 make_stepper(SAMPLER, steps, []),
                 self._work.guidance,
             )
+        if use.ran:
+            self.compile_seconds = (self.compile_seconds or 0.0) + use.seconds
+        return latents
 
     def decode(self, latents: Tensor) -> None:
         with exact_kernels(self._work.precision, strict=False):
@@ -74,10 +83,12 @@ class PlainLoop:
 
     who: Who = "plain loop"
     batch = 1
+    compile_seconds: float | None = None
 
     def __init__(self, work: Work, parts: Parts, denoiser: Denoiser, vae: nn.Module) -> None:
         """With the weights of `denoiser`, shared where type and layout are the same; decodes by `vae`."""
-        self.dtype = torch.float32 if work.device.type == "cpu" else torch.float16
+        self.precision: Precision = "fp32" if work.device.type == "cpu" else "fp16"
+        self.dtype = DTYPES[self.precision]
         with torch.device("meta"):
             self._unet = parts.build_plain_unet()
         _give(self._unet, denoiser.unet.state_dict(), self.dtype)
@@ -117,16 +128,17 @@ class PlainLoop:
 
 
 class Diffusers:
-    """`diffusers.KolorsPipeline` in the precision of the work, with its text states given.
+    """`diffusers.KolorsPipeline` in the precision of the work (of 8 bits it knows nothing), with its text states given.
 
     Its VAE has the type that this program decodes in, which spares it the conversion at each call that its own
     handling of fp16 costs, and slices batches, without which large ones run out of memory.
     """
 
     who: Who = "diffusers"
+    compile_seconds: float | None = None
 
     def __init__(self, work: Work, pipeline: Any, batch: int) -> None:  # noqa: ANN401
-        self.batch, self.dtype = batch, DTYPES[work.precision]
+        self.batch, self.precision, self.dtype = batch, wide(work.precision), DTYPES[work.precision]
         self.weights = _bytes(pipeline.unet, pipeline.vae)
         self._work, self._pipeline = work, pipeline
 

@@ -19,7 +19,9 @@ from renderer.kolors.card import Precision
 from renderer.kolors.chatglm import Layer, Place
 from renderer.kolors.device import DTYPES, vae_dtype
 from renderer.kolors.encoder import Encoded
+from renderer.kolors.kernels.multiplying import quicken
 from renderer.kolors.layout import Component
+from renderer.kolors.quick.float8 import use_float8
 from renderer.kolors.studio import Studio
 from renderer.kolors.weights import Denoiser, build_unet, fill
 from renderer.take import TakeHypernetwork, TakeLora
@@ -74,13 +76,22 @@ class RandomStudio(Studio):
         loras: tuple[TakeLora, ...] = (),
         hypernetworks: tuple[TakeHypernetwork, ...] = (),
         done: Callable[[int, int], None] = lambda done, total: None,
+        streamed: bool = False,
     ) -> None:
-        """Draws UNet and VAE in this precision. Raises ModelError where they don't fit into memory."""
+        """Draws UNet and VAE in this precision; a `streamed` UNet in the computer's memory. Raises ModelError where
+        they don't fit into memory.
+        """
         assert not loras and not hypernetworks
         with self._fitting():
             self.release()
-            self._denoiser = random_denoiser(self._parts, self.device, DTYPES[precision])
+            where = torch.device("cpu") if streamed else self.device
+            self._denoiser = random_denoiser(self._parts, where, DTYPES[precision])
+            if precision == "fp8":
+                use_float8(self._denoiser.unet)
             fuse_projections(self._denoiser.unet)
+            quicken(self._denoiser.unet)
+            if streamed:
+                self._stream()
             self._vae = random_module(self._parts.build_vae, "vae", self.device, vae_dtype(self.device, precision))
             self.precision = precision
 

@@ -15,7 +15,9 @@ from renderer.reading.size import read_size, size_for
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`folder` is None where weights are to be random, at Kolors' size. Sizes in pixels; `repeat` counts rounds."""
+    """`folder` is None where weights are to be random, at Kolors' size. Sizes in pixels; `repeat` counts rounds.
+    `compiled`: this program is measured compiled, too.
+    """
 
     folder: Path | None
     card: ModelCard
@@ -27,6 +29,7 @@ class Settings:
     precision: Precision | None
     repeat: int
     compare: bool
+    compiled: bool = False
 
 
 def choose(
@@ -38,6 +41,7 @@ def choose(
     random_weights: bool = False,
     repeat: int = 5,
     compare: bool = True,
+    compiled: bool = False,
 ) -> Settings:
     """Settings from what a person asked for; what is None is as the model's card has it.
 
@@ -61,6 +65,7 @@ def choose(
         precision=None if precision is None else _precision(precision),
         repeat=repeat,
         compare=compare,
+        compiled=compiled,
     )
 
 

@@ -46,6 +46,9 @@ def bench(
     compare: Annotated[
         bool, typer.Option("--compare/--no-compare", help="Also paint the same in two other ways.")
     ] = True,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Also measure this program compiled, which takes a minute or more first.")
+    ] = False,
     json_: Annotated[Path | None, typer.Option("--json", help="Also write what was found to this file.")] = None,
 ) -> None:
     """Measure how fast this machine paints, stage by stage, beside DiffSynth's plain loop and diffusers."""
@@ -54,7 +57,7 @@ def bench(
 
     if json_ is not None and not json_.parent.is_dir():
         raise StoryboardError(f"--json {json_}: there is no folder {json_.parent}. Make it first.")
-    settings = choose(model, size, steps, read_batches(batch), precision, random_weights, repeat, compare)
+    settings = choose(model, size, steps, read_batches(batch), precision, random_weights, repeat, compare, compile_)
     with err.status("importing torch") as status:
         from renderer.benchmark import benchmark
 
@@ -108,6 +111,7 @@ def _rows(report: Report) -> Table:
         "pictures\na min": [_digits(row.pictures_per_minute) for row in report.rows],
         f"{unit.name}\n/s": [unit.digits(row.tflops) for row in report.rows],
         "of\nmatmul": [_percent(row.gemm_share) for row in report.rows],
+        "compil-\ning s": [_digits(row.compile_seconds) for row in report.rows],
         "memory": ["" if row.peak_bytes is None else f"{row.peak_bytes / 1e9:.1f} GB" for row in report.rows],
         "latents\noff": ["" if row.difference is None else f"{row.difference:.1e}" for row in report.rows],
         "×\nplain": [_digits(row.over_plain) for row in report.rows],

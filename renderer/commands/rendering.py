@@ -14,6 +14,8 @@ from renderer.errors import StoryboardError
 if TYPE_CHECKING:
     from renderer.line import Result
     from renderer.paint import Observer
+    from renderer.plan import Plan
+    from renderer.take import Painter
 
 
 def observer_for(quiet: bool) -> Observer:
@@ -37,27 +39,40 @@ def say_result(result: Result, story: Path, quiet: bool) -> None:
     """What a render came to."""
     for failed in result.outcome.failed:
         err.print(f"failed: {failed.take.scene}, {failed.take.name}: {failed.reason}", style="red", markup=False)
+    command = f"storyboard render {shlex.quote(str(story))}"
     if result.outcome.interrupted:
+        going_on = f"{command} --draft" if result.plan.draft else command
         err.print(
-            f"Stopped. {count(len(result.outcome.painted), 'take')} painted and kept, {result.left} left. "
-            f"To go on: storyboard render {shlex.quote(str(story))}",
+            f"Stopped. {_painted(result)} painted and kept, {result.left} left. To go on: {going_on}",
             markup=False,
         )
         return
     if quiet:
         return
-    painted, lost = len(result.outcome.painted), len(result.outcome.failed)
-    words = [f"{count(painted, 'take')} painted" if painted else "Nothing to paint"]
+    lost = len(result.outcome.failed)
+    words = [f"{_painted(result)} painted" if result.outcome.painted else "Nothing to paint"]
     words += [f"{lost} failed"] if lost else []
     words += [f"{result.left} left for later"] if result.left else []
     out.print(f"{', '.join(words)}.", markup=False)
     out.print(f"sheet  {result.sheet}", markup=False)
     for page in result.grid:
         out.print(f"grid   {page}", markup=False)
+    if result.plan.draft and result.plan.drafts:
+        out.print(f"To paint drafts in full: {command}", markup=False)
+
+
+def _painted(result: Result) -> str:
+    """`8 takes`, `8 drafts`, `6 drafts and 2 takes`"""
+    painted = result.outcome.painted
+    drafts = sum(picture.draft for picture in painted)
+    takes = len(painted) - drafts
+    words = ([count(drafts, "draft")] if drafts else []) + ([count(takes, "take")] if takes or not drafts else [])
+    return " and ".join(words)
 
 
 def watch_story(
     once: Callable[..., Result],
+    opened: Callable[[Plan], Painter],
     story: Path,
     loras: Sequence[Path],
     templates: Path | None,
@@ -68,16 +83,15 @@ def watch_story(
 ) -> None:
     """Renders by `once`, and again after each edit, until Ctrl-C, which is the way to end it.
 
-    What goes wrong is said. Weights stay loaded meanwhile; between two renders the run folder is free for others.
-    `more` and `open_` are for the first render that succeeds.
+    What goes wrong is said. What `opened` gives for a plan stays, its weights loaded; between two renders the run
+    folder is free for others. `more` and `open_` are for the first render that succeeds.
     """
-    from renderer.line import open_kolors
     from renderer.watching import Edits, KeptModel, StopsAtEdits
 
     if not os.path.exists(story):
         once()  # says so, and which may be meant: a mistyped name is nothing to wait for
     try:
-        edits, model = Edits(story, loras, templates), KeptModel(open_kolors)
+        edits, model = Edits(story, loras, templates), KeptModel(opened)
         while True:
             observer = StopsAtEdits(observer_for(quiet), edits)
             try:

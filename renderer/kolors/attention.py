@@ -6,13 +6,16 @@ what keys and values are made of; and here is computed once what is the same at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention
+
+from renderer.kolors.kernels.attending import attend
+from renderer.kolors.kernels.multiplying import linear
+from renderer.kolors.quick.float8 import Float8Linear, float8_linear
 
 ContextChange = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """From what keys and what values are made of to what they are to be made of, each [batch, tokens, width of context]."""
@@ -24,7 +27,8 @@ class Attention(nn.Module):
     """Multi-head attention from picture tokens to themselves, or (`to_text`) to text states.
 
     `changes` are made to that context, one after the other, before keys and values are made of it. `kept` are the keys
-    and values of a text that all steps share, each [batch, heads, text tokens, width of a head].
+    and values of a text that all steps share, each [batch, heads, text tokens, width of a head]; of a smaller batch it
+    is the last ones.
     """
 
     def __init__(
@@ -37,15 +41,18 @@ class Attention(nn.Module):
         self.changes: tuple[ContextChange, ...] = ()
         self.kept: tuple[Tensor, Tensor] | None = None
         self._fused: Tensor | None = None
+        self._scale: Tensor | None = None
 
     def forward(self, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None) -> Tensor:
         """[batch, tokens, width] of the picture, and [batch, text tokens, text width] or None to attend to itself."""
         if encoder_hidden_states is None and self._fused is not None and not self.changes:
-            query, key, value = map(self._split, linear(hidden_states, self._fused).chunk(3, dim=-1))
+            query, key, value = map(self._split, self._together(hidden_states, self._fused).chunk(3, dim=-1))
         else:
             context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-            query, (key, value) = self._split(self.to_q(hidden_states)), self.kept or self.keys_values(context)
-        attended = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+            query = self._split(self.to_q(hidden_states))
+            kept = self.kept and (self.kept[0][-len(query) :], self.kept[1][-len(query) :])
+            key, value = kept or self.keys_values(context)
+        attended = attend(query, key, value).transpose(1, 2).flatten(2)
         return cast(Tensor, cast(nn.ModuleList, self.to_out)[0](attended))
 
     def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,12 +65,19 @@ class Attention(nn.Module):
     def fuse(self) -> None:
         """Has the weights of queries, keys and values lie in one block, for one multiplication instead of three.
 
-        The three layers stay, with views of it, so that whoever writes into their weights writes into the block.
+        The three layers stay, with views of it, so that whoever writes into their weights writes into the block. Scales
+        of weights in 8 bits lie in another.
         """
-        layers = [cast(nn.Linear, layer) for layer in (self.to_q, self.to_k, self.to_v)]
-        self._fused = torch.cat([layer.weight.data for layer in layers])
-        for layer, part in zip(layers, torch.split(self._fused, [len(it.weight) for it in layers]), strict=True):
-            layer.weight.data = part
+        layers = [cast(nn.Linear | Float8Linear, layer) for layer in (self.to_q, self.to_k, self.to_v)]
+        self._fused = _in_one_block([layer.weight for layer in layers])
+        scales = [layer.scale for layer in layers if isinstance(layer, Float8Linear)]
+        self._scale = _in_one_block(scales) if scales else None
+
+    def _together(self, hidden_states: Tensor, weights: Tensor) -> Tensor:
+        """Queries, keys and values beside each other, [batch, tokens, 3·heads·width]."""
+        if self._scale is None:
+            return linear(hidden_states, weights)
+        return float8_linear(hidden_states, weights, self._scale)
 
     def _split(self, tokens: Tensor) -> Tensor:
         """[batch, tokens, heads·width] to [batch, heads, tokens, width]."""
@@ -104,7 +118,8 @@ def change_contexts(unet: nn.Module, changes: Iterable[ContextChange]) -> None:
 def text_kept(unet: nn.Module, states: Tensor) -> Iterator[None]:
     """Has every attention to the text use keys and values of `states` [batch, text tokens, width], computed here once.
 
-    The UNet must be called with these states alone until the block ends. Same numbers as without it, bit for bit.
+    The UNet must be called with these states alone until the block ends, or with the last ones of them. Same numbers as
+    without it, bit for bit.
     """
     attentions = [module for module in unet.modules() if isinstance(module, Attention) and module.to_text]
     try:
@@ -121,6 +136,14 @@ def fuse_projections(unet: nn.Module) -> None:
     for module in unet.modules():
         if isinstance(module, Attention) and not module.to_text:
             module.fuse()
+
+
+def _in_one_block(parts: Sequence[Tensor]) -> Tensor:
+    """What the parts hold, below each other in one tensor of which they are views from now on."""
+    block = torch.cat([part.data for part in parts])
+    for part, view in zip(parts, torch.split(block, [len(it) for it in parts]), strict=True):
+        part.data = view
+    return block
 
 
 def _is_attention(module: nn.Module) -> bool:

@@ -15,7 +15,13 @@ import torch
 from renderer.kolors.card import Precision
 from renderer.take import Provenance
 
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DTYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+    "fp8": torch.bfloat16,
+}
+"""What a picture is computed in; in fp8 that is what goes into layers of 8 bits, comes out, and all others are in."""
 PACKAGES = {"renderer": "kolors-storyboard", "torch": "torch", "diffsynth": "diffsynth", "diffusers": "diffusers"}
 
 
@@ -33,9 +39,14 @@ def choose_precision(device: torch.device, asked: Precision | None) -> Precision
     return asked or ("fp32" if device.type == "cpu" else "fp16")
 
 
+def wide(precision: Precision) -> Precision:
+    """The format of all that isn't rounded to 8 bits: texts, and the UNet without its rounded layers."""
+    return "bf16" if precision == "fp8" else precision
+
+
 def vae_dtype(device: torch.device, precision: Precision) -> torch.dtype:
     """SDXL's autoencoder overflows in fp16: fp32, or bf16 (which has fp32's range) where that is what is painted in."""
-    return torch.bfloat16 if device.type == "cuda" and precision == "bf16" else torch.float32
+    return torch.bfloat16 if device.type == "cuda" and DTYPES[precision] == torch.bfloat16 else torch.float32
 
 
 @contextmanager
@@ -47,7 +58,9 @@ def exact_kernels(precision: Precision, strict: bool) -> Iterator[None]:
         yield
 
 
-def provenance(device: torch.device, precision: Precision, batch: int, seconds: float) -> Provenance:
+def provenance(
+    device: torch.device, precision: Precision, batch: int, seconds: float, compiled: bool = False
+) -> Provenance:
     """How a picture was painted: `seconds` is its share, `batch` the number of pictures denoised together."""
     return Provenance(
         device=device_name(device),
@@ -57,6 +70,7 @@ def provenance(device: torch.device, precision: Precision, batch: int, seconds: 
         machine=_machine(),
         painted_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=dict(_versions()),
+        compiled=compiled,
     )
 
 
