@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from renderer.errors import ModelError
-from renderer.kolors import memory
 from renderer.kolors.card import SAMPLERS
+from renderer.kolors.fitting.choosing import STRICT_BATCH
+from renderer.kolors.lora.file import unet_shapes
 from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.sampling import denoise
 from renderer.kolors.studio import Studio
 from renderer.take import Failed, Painted, Take
+from tests.loras import random_lora, save_peft, use
 from tests.tiny_kolors import edit_weights, make_folder
 
 PROMPTS = ("一个紫色短发小女孩", "a red cat sits on the sofa", "夜晚 森林", "蓝色 天空")
@@ -87,6 +89,10 @@ def test_pictures_have_the_takes_size_and_repeat_themselves(painter):
         {"sampler": "euler"},
         {"width": 32},
         {"guidance": 1.0},
+        {"guidance_interval": (0.0, 0.5)},
+        {"cache_interval": 2},
+        {"sampler": "euler-trailing"},
+        {"precision": "fp8"},
     ],
 )
 def test_every_setting_changes_the_picture(painter, change):
@@ -99,6 +105,43 @@ def test_the_global_random_numbers_are_left_alone(painter, sampler):
     before = torch.get_rng_state()
     pixels(painter, take(1, sampler=sampler))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_quick_takes_of_every_kind_come_back_once_each_beside_exact_ones(painter):
+    """Each as it is painted alone; a batch rounds otherwise, which 8 bits make more of."""
+    quick = ({"cache_interval": 2}, {"guidance_interval": (0.25, 0.75)}, {"sampler": "euler-trailing"})
+    kinds = [{}, *quick, {"precision": "fp8"}, {key: it for kind in quick for key, it in kind.items()}]
+    takes = [take(seed, **kind) for seed in range(2) for kind in kinds]
+    painted = paint(painter, takes)
+    assert painted.keys() == {it.key for it in takes}
+    for each in takes[: len(kinds)]:
+        found = painted[each.key]
+        assert found.provenance.dtype == (each.precision or "fp32") and found.provenance.batch == 2
+        most = 12 if each.precision == "fp8" else 1
+        assert np.abs(found.pixels.astype(int) - pixels(painter, each).astype(int)).max() <= most
+
+
+@pytest.mark.parametrize("quick", [{"cache_interval": 3}, {"guidance_interval": (0.2, 0.8)}, {"precision": "fp8"}])
+def test_quick_takes_can_be_strict_too(painter, quick):
+    chosen = take(2, strict=True, steps=6, **quick)
+    others = [take(seed, strict=True, steps=6, **quick) for seed in (0, 1)]
+    assert np.array_equal(pixels(painter, chosen), pixels(painter, chosen, [others[0], chosen, others[1]]))
+
+
+def test_a_quick_take_that_does_not_fit_goes_through_in_two_calls_too(painter, folder):
+    quick = take(0, cache_interval=2, guidance_interval=(0.0, 0.5))
+    found = pixels(KolorsPainter(folder, device="cpu", denoising=RoomForHalf()), quick)
+    assert np.abs(found.astype(int) - pixels(painter, quick).astype(int)).max() <= 1
+
+
+def test_four_steps_of_lcm_without_guidance_take_a_lora(painter, folder, tmp_path):
+    """What an LCM-LoRA is painted with."""
+    shapes = unet_shapes(folder)
+    lora = use(save_peft(tmp_path / "lcm.safetensors", random_lora(shapes), shapes))
+    few = {"sampler": "lcm", "steps": 4, "guidance": 1.0}
+    plain = pixels(painter, take(1, **few))
+    assert not np.array_equal(pixels(painter, take(1, loras=(lora,), **few)), plain)
+    assert np.array_equal(pixels(painter, take(1, **few)), plain)
 
 
 def test_without_guidance_the_negative_is_not_even_encoded(painter):
@@ -154,15 +197,15 @@ def test_strict_pictures_are_the_same_bits_among_any_neighbours(painter):
 def test_strict_latents_are_the_same_bits_too(folder):
     kept = {}
 
-    def keeping(denoiser, latents, conditions, stepper, guidance, done):
-        result = denoise(denoiser, latents, conditions, stepper, guidance, done)
+    def keeping(denoiser, latents, *rest, **how):
+        result = denoise(denoiser, latents, *rest, **how)
         kept.setdefault(float(latents.flatten()[0]), []).append(result)
         return result
 
     strict = KolorsPainter(folder, device="cpu", denoising=keeping)
     for takes in ([2], [0, 2, 1], [1, 0, 2]):
         paint(strict, [take(seed, strict=True) for seed in takes])
-    assert {len(latents) for results in kept.values() for latents in results} == {memory.STRICT_BATCH}
+    assert {len(latents) for results in kept.values() for latents in results} == {STRICT_BATCH}
     for results in kept.values():
         assert all(torch.equal(results[0], other) for other in results)
 
@@ -191,10 +234,10 @@ def test_a_take_that_never_fits_fails_alone(folder):
 class RoomForHalf:
     """The real denoising, where a picture fits only without its negative beside it."""
 
-    def __call__(self, denoiser, latents, *rest, apart=False):
+    def __call__(self, denoiser, latents, *rest, apart=False, **how):
         if not apart:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return denoise(denoiser, latents, *rest, apart=apart)
+        return denoise(denoiser, latents, *rest, apart=apart, **how)
 
 
 def test_a_guided_take_that_does_not_fit_goes_through_in_two_calls(painter, folder):
@@ -217,7 +260,7 @@ def test_strict_takes_that_do_not_fit_stop_with_words(folder):
 
 
 def test_another_error_is_not_taken_for_memory(folder):
-    def broken(*arguments):
+    def broken(*arguments, **how):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="mat1"):
@@ -235,8 +278,8 @@ def test_an_interrupt_comes_through_between_steps(painter):
 
 
 def test_latents_out_of_range_fail_one_take_and_spare_the_others(folder):
-    def overflowing(denoiser, latents, *rest):
-        result = denoise(denoiser, latents, *rest).clone()
+    def overflowing(denoiser, latents, *rest, **how):
+        result = denoise(denoiser, latents, *rest, **how).clone()
         result[1, 0, 0, 0] = float("inf")
         return result
 
@@ -379,11 +422,3 @@ def test_decoding_that_does_not_fit_gets_its_room_and_then_goes_by_tiles(folder,
         assert np.array_equal(found.pixels, expected)  # one tile is the whole of so small a picture
     else:
         assert isinstance(found, Failed) and "out of memory while decoding 48x32" in found.reason
-
-
-def test_batch_sizes():
-    cpu = torch.device("cpu")
-    assert memory.batch_size(cpu, torch.float32, 96, 96, strict=False) == memory.CPU_BATCH
-    assert memory.batch_size(cpu, torch.float32, 96, 96, strict=True) == memory.STRICT_BATCH
-    assert memory.batch_size(cpu, torch.float32, 512, 256, strict=False) == 2
-    assert memory.batch_size(cpu, torch.float32, 4096, 4096, strict=False) == 1

@@ -115,8 +115,13 @@ def test_a_long_prompt_tells_where_it_is_cut(folder):
     assert count_pieces(folder, (fitting + "蓝" * 40).removesuffix(lost)) == LENGTH - 2
 
 
-def test_euler_latents_of_a_batch_are_those_of_diffusers(reference, denoiser, texts):
-    ours = latents_of(denoiser, texts, "euler")
+@pytest.mark.parametrize(("sampler", "spacing"), [("euler", "leading"), ("euler-trailing", "trailing")])
+def test_euler_latents_of_a_batch_are_those_of_diffusers(reference, denoiser, texts, sampler, spacing, monkeypatch):
+    from diffusers import EulerDiscreteScheduler
+
+    scheduler = EulerDiscreteScheduler.from_config(reference.scheduler.config, timestep_spacing=spacing)
+    monkeypatch.setattr(reference, "scheduler", scheduler)
+    ours = latents_of(denoiser, texts, sampler)
     # Encoded apart, because its __call__ encodes at 256 pieces whatever `max_sequence_length` says.
     states, negative_states, pooled, negative_pooled = reference.encode_prompt(
         list(PROMPTS), negative_prompt=list(NEGATIVES), max_sequence_length=LENGTH
@@ -135,6 +140,13 @@ def test_euler_latents_of_a_batch_are_those_of_diffusers(reference, denoiser, te
     ).images
     assert theirs.std() > 0.1
     assert (ours - theirs).abs().max() < 1e-4 * max(1.0, float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(1, [1099]), (4, [1099, 824, 549, 274]), (11, range(1099, 0, -100))])
+def test_trailing_steps_begin_where_there_is_nothing_but_noise(steps, expected):
+    stepper = make_stepper("euler-trailing", steps, [])
+    assert stepper.timesteps.tolist() == list(expected)
+    assert float(stepper.init_noise_sigma) == pytest.approx(29.06, abs=0.01)
 
 
 def test_without_negatives_the_guidance_scale_changes_nothing(denoiser, texts):

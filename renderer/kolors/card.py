@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from renderer.errors import ModelError, did_you_mean
 from renderer.files import write_atomically
@@ -19,8 +19,8 @@ from renderer.kolors.layout import missing_parts as missing_parts
 
 log = logging.getLogger(__name__)
 
-Sampler = Literal["ddim", "euler", "dpm++2m", "unipc", "lcm"]
-SAMPLERS: tuple[Sampler, ...] = ("ddim", "euler", "dpm++2m", "unipc", "lcm")
+Sampler = Literal["ddim", "euler", "euler-trailing", "dpm++2m", "unipc", "lcm"]
+SAMPLERS: tuple[Sampler, ...] = ("ddim", "euler", "euler-trailing", "dpm++2m", "unipc", "lcm")
 Precision = Literal["fp32", "fp16", "bf16", "fp8"]
 
 CARD_FILE = "model.json"
@@ -34,12 +34,19 @@ WHOLE: Interval = (0.0, 1.0)
 
 
 class Draft(BaseModel):
-    """How a model is painted with where a quick look is enough: see the fields of the same names in `Take`."""
+    """How a model is painted with where a quick look is enough: see the fields of the same names in `Take`.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    What stands here is for Kolors, and reasoned, not measured: DPM++ 2M with Karras' noise levels needs about half of
+    Euler's steps (its authors give it 25 of 50), and 20 for a rough picture; at 1024² a step that reuses deep features
+    takes 6.7 % of a whole one's arithmetic. Together that is 21 % of 50 whole steps. Guidance stays in all steps:
+    leaving it out of two in five saved the miniature a fifth of the time, and changed its pictures more than leaving
+    out half of all steps.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     sampler: Sampler = "dpm++2m"
-    steps: int = 12
+    steps: int = 20
     guidance_interval: Interval = WHOLE
     cache_interval: int = 2
 
@@ -51,7 +58,7 @@ class ModelCard(BaseModel):
     `digest` names the weights' content, `files` the sha256 of each used file; both are written at first use.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), defer_build=True)
 
     format: Literal[1] = 1
     name: str
@@ -67,7 +74,7 @@ class ModelCard(BaseModel):
     guidance: float
     sampler: Sampler
     text_length: int
-    draft: Draft = Draft()
+    draft: Draft = Field(default_factory=Draft)
     digest: str = ""
     files: dict[str, str] = {}
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol, TypedDict, cast
 
 import torch
 from torch import Tensor, nn
 
 from renderer.kolors.attention import text_kept
-from renderer.kolors.card import Sampler
+from renderer.kolors.card import WHOLE, Interval, Sampler
 from renderer.kolors.diffsynth import ddim_class
+from renderer.kolors.quick.deep_cache import DeepCache
 from renderer.kolors.weights import Denoiser
 
 TRAIN_STEPS, BETA_START, BETA_END = 1100, 0.00085, 0.014
@@ -27,6 +27,9 @@ SCHEDULE = {
     "timestep_spacing": "leading",
     "steps_offset": 1,
 }
+TRAILING = {"timestep_spacing": "trailing"}
+"""From the last training step on, where there is nothing but noise: what weights distilled to few steps begin with
+(SDXL-Lightning, arXiv:2402.13929; Hyper-SD, arXiv:2404.13686; arXiv:2305.08891, table 2)."""
 LATENT_CHANNELS = 4
 LATENT_FACTOR = 8
 """Pixels along a side for one latent."""
@@ -82,49 +85,85 @@ def denoise(
     guidance: float,
     done: Callable[[int, int], None] = lambda step, steps: None,
     apart: bool = False,
+    guidance_interval: Interval = WHOLE,
+    cache_interval: int = 1,
 ) -> Tensor:
     """fp32 latents [batch, 4, h, w] from noise of that shape, on its device. `done` hears of each finished step.
 
     Negatives and positives go through the UNet in one call, or `apart` in two, which takes half of the working memory,
     longer, and rounds otherwise. The UNet computes in its own type; guidance and the sampler's arithmetic are fp32.
-    Without negatives in `conditions` there is no guidance. On a GPU no step waits for the one before it:
-    timesteps are there from the start, while samplers look theirs up in tables on the CPU.
+    Without negatives in `conditions` there is no guidance; outside of `guidance_interval` (fractions of the steps)
+    there is none either, and the positives go through alone. With a `cache_interval` of N, N - 1 of N steps reuse the
+    deep features of the last whole one (`DeepCache`). On a GPU no step waits for the one before it: timesteps are there
+    from the start, while samplers look theirs up in tables on the CPU.
     """
     guided = conditions.negative_states is not None
     told = _told(denoiser, conditions)
     latents = latents * stepper.init_noise_sigma
     on_device = stepper.timesteps.to(latents.device)
-    predict = partial(_predict_apart if guided and apart else _predict, denoiser.unet, told)
+    predict = _Prediction(denoiser.unet, told, guidance, guided, apart, cache_interval > 1)
+    course = _course(len(on_device), guidance_interval if guided else None, cache_interval)
     with nullcontext() if guided and apart else text_kept(denoiser.unet, told["encoder_hidden_states"]):
-        for step, timestep in enumerate(stepper.timesteps):
+        for step, (timestep, (guiding, whole)) in enumerate(zip(stepper.timesteps, course, strict=True)):
             seen = stepper.scale_model_input(latents, timestep)
-            predicted = predict(torch.cat([seen, seen]) if guided else seen, on_device[step])
-            if guided:
-                negative, positive = predicted.chunk(2)
-                predicted = negative + guidance * (positive - negative)
-            latents = stepper.step(predicted, timestep, latents)
+            latents = stepper.step(predict(seen, on_device[step], guiding, whole), timestep, latents)
             done(step + 1, len(stepper.timesteps))
     return latents
 
 
-def _predict(unet: nn.Module, told: _Told, seen: Tensor, timestep: Tensor) -> Tensor:
-    """fp32 noise that the UNet sees in a batch."""
-    predicted: Tensor = unet(seen.to(told["encoder_hidden_states"].dtype), timestep, **told)
-    return predicted.float()
+def _course(steps: int, guided: Interval | None, cache_interval: int) -> Iterator[tuple[bool, bool]]:
+    """Of each step, whether it is guided, and whether it goes through the whole UNet.
+
+    Each Nth is whole, and so is one where guidance begins or ends: what is kept of the step before is of another batch.
+    """
+    before = None
+    for step in range(steps):
+        guiding = guided is not None and guided[0] <= step / steps < guided[1]
+        yield guiding, step % cache_interval == 0 or guiding != before
+        before = guiding
 
 
-def _predict_apart(unet: nn.Module, told: _Told, seen: Tensor, timestep: Tensor) -> Tensor:
-    """The same in two calls, one for each half of the batch."""
-    count = len(seen) // 2
-    added = told["added_cond_kwargs"]
-    halves = []
-    for half in (slice(count), slice(count, None)):
-        its: _Told = {
-            "encoder_hidden_states": told["encoder_hidden_states"][half],
-            "added_cond_kwargs": {name: tensor[half] for name, tensor in added.items()},
-        }
-        halves.append(_predict(unet, its, seen[half], timestep))
-    return torch.cat(halves)
+class _Prediction:
+    """The noise that the UNet sees in a batch, step by step of one denoising: fp32, and guided where it is to be."""
+
+    def __init__(self, unet: nn.Module, told: _Told, guidance: float, guided: bool, apart: bool, reusing: bool) -> None:
+        count = len(told["encoder_hidden_states"]) // (2 if guided else 1)
+        self._guidance, self._apart = guidance, apart
+        self._both = _Seeing(unet, told, reusing)
+        self._negative = _Seeing(unet, _part(told, slice(count)), reusing)
+        self._positive = _Seeing(unet, _part(told, slice(-count, None)), reusing)
+
+    def __call__(self, seen: Tensor, timestep: Tensor, guiding: bool, whole: bool) -> Tensor:
+        if not guiding:
+            return self._positive(seen, timestep, whole)
+        if self._apart:
+            negative, positive = (see(seen, timestep, whole) for see in (self._negative, self._positive))
+        else:
+            negative, positive = self._both(torch.cat([seen, seen]), timestep, whole).chunk(2)
+        return negative + self._guidance * (positive - negative)
+
+
+class _Seeing:
+    """The noise that the UNet sees in a batch of which it is told the same at each step: fp32, of the batch's shape."""
+
+    def __init__(self, unet: nn.Module, told: _Told, reusing: bool) -> None:
+        self._unet, self._told = unet, told
+        self._reusing = DeepCache(unet) if reusing else None
+
+    def __call__(self, seen: Tensor, timestep: Tensor, whole: bool) -> Tensor:
+        seen = seen.to(self._told["encoder_hidden_states"].dtype)
+        if self._reusing is not None:
+            return self._reusing(seen, timestep, **self._told, whole=whole).float()
+        predicted: Tensor = self._unet(seen, timestep, **self._told)
+        return predicted.float()
+
+
+def _part(told: _Told, part: slice) -> _Told:
+    """What is told of a part of the batch."""
+    return {
+        "encoder_hidden_states": told["encoder_hidden_states"][part],
+        "added_cond_kwargs": {name: tensor[part] for name, tensor in told["added_cond_kwargs"].items()},
+    }
 
 
 def _told(denoiser: Denoiser, conditions: Conditions) -> _Told:
@@ -184,13 +223,13 @@ class _FromDiffusers:
 
 
 def _scheduler(sampler: Sampler) -> Any:  # noqa: ANN401
-    """diffusers' scheduler: euler as Kolors' authors run it, dpm++2m with Karras sigmas as diffusers documents it for
-    Kolors, the others with Kolors' schedule and their own defaults.
+    """diffusers' scheduler: euler as Kolors' authors run it, or with trailing timesteps, dpm++2m with Karras sigmas as
+    diffusers documents it for Kolors, the others with Kolors' schedule and their own defaults.
     """
-    if sampler == "euler":
+    if sampler in ("euler", "euler-trailing"):
         from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 
-        return EulerDiscreteScheduler(**SCHEDULE)
+        return EulerDiscreteScheduler(**SCHEDULE | TRAILING if sampler == "euler-trailing" else SCHEDULE)
     if sampler == "dpm++2m":
         from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 

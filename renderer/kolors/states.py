@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 from safetensors import SafetensorError
 
 from renderer.kolors.card import Precision, read_card
-from renderer.kolors.device import DTYPES, device_name
+from renderer.kolors.device import DTYPES, device_name, wide
 from renderer.kolors.encoder import Encoded, Prompt, encode_prompts
 from renderer.kolors.tensor_cache import Cache
 
@@ -37,13 +37,13 @@ class States:
 
     def __getitem__(self, wanted: Wanted) -> Encoded:
         """A prompt's states, on the CPU. Raises KeyError where they weren't made ready."""
-        return self._kept[wanted]
+        return self._kept[_as_read(wanted)]
 
     def make_ready(self, wanted: Iterable[Wanted], done: Callable[[int, int], None], room: Room) -> None:
         """Has these states in memory, and no others. `done` hears how many of those that ChatGLM3 must read are ready;
         `room` is where it reads. Raises ModelError, EmbeddingError.
         """
-        distinct = list(dict.fromkeys(wanted))
+        distinct = list(dict.fromkeys(map(_as_read, wanted)))
         self._kept = {it: found for it in distinct if (found := self._kept.get(it) or self._from_disk(it))}
         missing = [it for it in distinct if it not in self._kept]
         length = read_card(self._folder).text_length
@@ -89,3 +89,9 @@ class States:
             "device": device_name(self._device),
             "torch": torch.__version__,
         }
+
+
+def _as_read(wanted: Wanted) -> Wanted:
+    """Of these states those that are read: for a UNet in 8 bits they are the same as for one in bf16."""
+    precision, prompt = wanted
+    return wide(precision), prompt

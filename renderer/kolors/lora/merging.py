@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from renderer.kolors.layout import weight_files
 from renderer.kolors.lora.file import Shape
 from renderer.kolors.lora.layers import Pair, read_lora
+from renderer.kolors.quick.float8 import WIDE, Float8Linear
+from renderer.kolors.weight_files import WeightFiles
 from renderer.take import TakeLora
 
 
 class MergedUNet:
-    """A UNet whose weights hold a stack of LoRAs. Each stack is merged into the untouched weights, which are kept."""
+    """A UNet whose weights hold a stack of LoRAs. Each stack is merged into the untouched weights, which are kept.
 
-    def __init__(self, unet: nn.Module, shapes: Mapping[str, Shape]) -> None:
-        self._unet = unet
+    Of layers in 8 bits these are the numbers from before they were rounded, which are read from `folder` again: what is
+    merged is rounded once, and what is taken out again leaves the bits that were there. Merging is computed on `device`
+    (None: where the weights are), so that it gives the same numbers wherever they lie.
+    """
+
+    def __init__(
+        self,
+        unet: nn.Module,
+        shapes: Mapping[str, Shape],
+        folder: Path | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self._unet, self._folder, self._device = unet, folder, device
         self._shapes = dict(shapes)
         self._untouched: dict[str, Tensor] = {}
         self._stack: tuple[TakeLora, ...] = ()
@@ -24,7 +40,7 @@ class MergedUNet:
 
     def use(self, loras: tuple[TakeLora, ...]) -> None:
         """Merges this stack instead of the one before. LoRAs of strength 0 are skipped; with no other left, the weights
-        are the model's own, bit for bit. Raises LoraError.
+        are the model's own, bit for bit. Raises LoraError, and ModelError where the model's file can't be read again.
         """
         stack = tuple(lora for lora in loras if lora.strength != 0)
         if stack == self._stack:
@@ -45,19 +61,36 @@ class MergedUNet:
     @torch.no_grad()
     def _merge(self, stack: list[tuple[float, dict[str, Pair]]]) -> None:
         touched = {layer for _, pairs in stack for layer in pairs}
-        for layer in sorted(touched | self._untouched.keys()):
-            parameter = self._unet.get_submodule(layer).weight
+        self._keep(sorted(touched - self._untouched.keys()))
+        for layer in sorted(self._untouched):
+            module = self._unet.get_submodule(layer)
+            parameter = module.weight
             assert isinstance(parameter, nn.Parameter)
-            # Kept in the computer's memory: on a GPU a full LoRA would hold a gigabyte of Kolors' weights twice.
-            if layer not in self._untouched:
-                self._untouched[layer] = parameter.data.to("cpu", copy=True)
-            base = self._untouched[layer].to(parameter.device)
+            base = self._untouched[layer].to(self._device or parameter.device)
             if layer in touched:
                 changes = (strength * change_of(pairs[layer], base) for strength, pairs in stack if layer in pairs)
                 base = sum(changes, start=base.float()).to(base.dtype)
             else:
                 del self._untouched[layer]
-            parameter.data.copy_(base)  # in place: it may be part of a block that is multiplied as a whole
+            # In place: it may be part of a block that is multiplied as a whole.
+            if isinstance(module, Float8Linear):
+                module.put(base)
+            else:
+                parameter.data.copy_(base)
+
+    def _keep(self, layers: Iterable[str]) -> None:
+        """Keeps the untouched weights of these layers, in the computer's memory: on a GPU a full LoRA would hold a
+        gigabyte of Kolors' weights twice.
+        """
+        files: WeightFiles | None = None
+        for layer in layers:
+            module = self._unet.get_submodule(layer)
+            if isinstance(module, Float8Linear):
+                assert self._folder is not None, "weights in 8 bits need their file"
+                files = files or WeightFiles(weight_files(self._folder, "unet"), torch.device("cpu"))
+                self._untouched[layer] = files.read(f"{layer}.weight", WIDE)
+            else:
+                self._untouched[layer] = cast(Tensor, module.weight).to("cpu", copy=True)
 
 
 def change_of(pair: Pair, weight: Tensor) -> Tensor:
