@@ -7,18 +7,21 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from renderer.errors import StoryboardError
-from renderer.kolors.card import edition_of, find_model
+from renderer.kolors.card import KOLORS, edition_of, find_model
+from renderer.kolors.fitting.choosing import place, unfit_words
+from renderer.kolors.fitting.machine import Machine, computer_memory, machines
+from renderer.kolors.fitting.placement import Job, gigabytes
+from renderer.kolors.fitting.sizes import KOLORS_SIZES
 from renderer.kolors.layout import missing_parts
 from renderer.metadata import version
 
-KOLORS_GPU_GIB = 7
-"""GPU memory for Kolors: its UNet's 2.58 billion weights take 5.2 GB in half precision, painting an estimated 1.5 more.
-ChatGLM3 is read layer by layer, and takes less."""
+AT_ITS_BEST = Job(*KOLORS.size, "fp16")
+"""A picture of Kolors' own size, guided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +72,52 @@ def _device() -> Iterator[Finding]:
     except (ImportError, OSError) as error:
         yield Finding("missing", "torch", f"can't be imported: {error}", "pip install --force-reinstall torch")
         return
+    version_ = f"torch {torch.__version__}"
+    found = [machine for machine in machines() if machine.kind == "cuda"]
+    if torch.cuda.is_available() and not found:
+        found = [_asked_of_torch(number) for number in range(torch.cuda.device_count())]
     if torch.cuda.is_available():
-        for number in range(torch.cuda.device_count()):
-            card = torch.cuda.get_device_properties(number)
-            gib = card.total_memory / 2**30
-            words = f"{card.name}, {gib:.0f} GiB, torch {torch.__version__}"
-            if gib >= KOLORS_GPU_GIB:
-                yield Finding("good", "GPU", words)
-            else:
-                yield Finding("poor", "GPU", words, "Too small for kolors' UNet; kolors-mini runs.")
+        yield from (_graphics_card(machine, version_) for machine in found)
     elif torch.backends.mps.is_available():
-        yield Finding("poor", "GPU", f"Apple MPS, torch {torch.__version__}", "It is used, but was never tested.")
+        yield Finding("poor", "GPU", f"Apple MPS, {version_}", "It is used, but was never tested.")
     else:
-        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-        words = f"none that torch {torch.__version__} can use; {cores} CPU cores"
-        yield Finding("poor", "GPU", words, "kolors-mini paints here in seconds; kolors wants a GPU.")
+        yield Finding("poor", "GPU", f"none that {version_} can use", "kolors-mini paints on the CPU in seconds.")
+    yield _processor()
+
+
+def _graphics_card(machine: Machine, torch_version: str) -> Finding:
+    """A GPU, and how it would paint Kolors."""
+    words = f"{machine.name}, {_of_all(machine)}, {torch_version}"
+    placement = place(KOLORS_SIZES, AT_ITS_BEST, machine.room)
+    if placement is not None:
+        return Finding(
+            "good" if placement.unet == "whole" else "poor", "GPU", f"{words}; kolors at 1024x1024: {placement}"
+        )
+    return Finding("poor", "GPU", words, "kolors: " + unfit_words(KOLORS_SIZES, AT_ITS_BEST, machine.room, "it"))
+
+
+def _processor() -> Finding:
+    """The CPU, its memory, and how it would paint Kolors."""
+    total, free = computer_memory()
+    machine = Machine("cpu", "CPU", total, free, free)
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    words = f"{cores} cores, {_of_all(machine)}"
+    job = replace(AT_ITS_BEST, precision=machine.precision)
+    placement = place(KOLORS_SIZES, job, machine.room)
+    if placement is not None:
+        return Finding("good", "CPU", f"{words}; kolors at 1024x1024, slowly: {placement}")
+    return Finding(
+        "good", "CPU", f"{words}; too little for kolors: {unfit_words(KOLORS_SIZES, job, machine.room, 'it')}"
+    )
+
+
+def _of_all(machine: Machine) -> str:
+    return f"{gigabytes(machine.free)} of {gigabytes(machine.total)} free"
+
+
+def _asked_of_torch(number: int) -> Machine:
+    """A GPU that the driver's own library doesn't tell of."""
+    import torch
+
+    free, total = torch.cuda.mem_get_info(number)
+    return Machine("cuda", torch.cuda.get_device_name(number), total, free, computer_memory()[1])

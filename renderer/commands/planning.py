@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from renderer.plan import Plan
+    from renderer.take import Take
 
 GAP = 2
 """Columns between two columns of the table."""
@@ -36,14 +38,31 @@ def say_plan(planned: Plan, scenes: Sequence[str], seeds: Sequence[int]) -> None
     seconds = planned.seconds(chosen)
     how_long = "time not known on this machine yet" if seconds is None else f"about {duration(max(1.0, seconds))}"
     size = planned.bytes(chosen) / 1e6
-    total = f"{len(chosen)} of {count(len(planned.takes), 'take')} to paint with {planned.model}"
+    drafts = sum(each.take.draft for each in chosen)
+    as_drafts = " as drafts" if drafts == len(chosen) else f", {count(drafts, 'draft')} among them" if drafts else ""
+    total = f"{len(chosen)} of {count(len(planned.takes), 'take')} to paint with {planned.model}{as_drafts}"
     out.print(f"{total}; {how_long}, {size:.1f} MB." if chosen else "Nothing to paint.", markup=False)
+    _say_placements(planned, [each.take for each in chosen])
     if chosen and planned.model_folder is None:
         err.print(
             f"The weights of {planned.storyboard.model} are not on this machine: "
             f"storyboard models pull {planned.storyboard.card.name}",
             markup=False,
         )
+
+
+def _say_placements(planned: Plan, takes: Sequence[Take]) -> None:
+    """How the takes that leave least memory free would be painted on this machine; and all sizes that don't fit."""
+    from renderer.planning.placing import placed
+
+    found = placed(planned, takes)
+    for each in found:
+        if each.placement is None:
+            err.print(each.words, markup=False)
+    fitting = next((each for each in found if each.placement), None)
+    if fitting:
+        size = f" (the tightest of {len(found)}: {fitting.job.width}x{fitting.job.height})" if len(found) > 1 else ""
+        out.print(f"{fitting.words}{size}.", markup=False)
 
 
 def take_table(planned: Plan, width: int) -> RenderableType:
@@ -115,6 +134,8 @@ def _folded(heads: _Row, rows: Sequence[_Row]) -> Table:
 
 def plan_data(planned: Plan) -> dict[str, object]:
     """The same for machines, as JSON values."""
+    from renderer.planning.placing import placed
+
     chosen = planned.to_paint
     return {
         "story": str(planned.storyboard.path),
@@ -135,5 +156,16 @@ def plan_data(planned: Plan) -> dict[str, object]:
         "to_paint": len(chosen),
         "seconds": planned.seconds(chosen),
         "bytes": planned.bytes(chosen),
+        "placements": [
+            {
+                "width": each.job.width,
+                "height": each.job.height,
+                "precision": each.job.precision,
+                "takes": each.takes,
+                "placement": asdict(each.placement) if each.placement else None,
+                "words": each.words,
+            }
+            for each in placed(planned, [each.take for each in chosen])
+        ],
         "warnings": [str(problem) for problem in planned.warnings],
     }

@@ -1,4 +1,4 @@
-"""How many pictures fit into memory at once, and what is done when they don't."""
+"""How much memory there is, and what is done when it runs out."""
 
 from __future__ import annotations
 
@@ -10,31 +10,13 @@ from typing import TypeVar
 import torch
 
 from renderer.errors import ModelError
+from renderer.kolors.fitting.machine import computer_memory
+from renderer.kolors.fitting.placement import Room
 
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-STRICT_BATCH = 1
-"""Pictures at once where `reproducible: strict` is asked for.
-
-Which kernel multiplies a matrix, and how it walks the rows, is chosen by the number of rows: in a batch of another size
-a picture differs in its last bits, and whether its place in a batch matters is up to the kernel. Alone, it has no place
-and no neighbours on any device, and memory can't change that.
-"""
-CPU_BATCH = 4
-CPU_PIXELS = CPU_BATCH * 256 * 256
-"""Pictures, and pixels, at once on the CPU. Measured with the miniature at 96x96 on two cores, one thread: 0.47 s for a
-picture painted alone, 0.28 s in batches of four, no less in larger ones. Large pictures gain nothing from company."""
-GPU_BATCH = 64
-GPU_PIXELS = 8 * 1024 * 1024
-"""Pictures, and pixels, at once on a GPU: beyond eight pictures of 1024² a batch only takes longer."""
-BYTES_PER_PIXEL = 2500
-"""Working memory of the UNet for a guided picture in half precision: an estimate (2.5 GB at 1024²), not a measurement.
-Where it is too low, the batch is halved."""
-RESERVE = 8 * 1024**3
-"""Bytes left for decoding a picture of 1024² in fp32: an estimate, on the safe side."""
 
 STRICT_WORDS = (
     "Out of memory with one picture at a time, which is what `reproducible: strict` paints. "
@@ -44,16 +26,17 @@ _WORDS = ("can't allocate memory", "not enough memory", "MPS backend out of memo
 """How torch says it where it has no exception of its own: on the CPU (Linux, Windows) and on Apple's GPUs."""
 
 
-def batch_size(device: torch.device, dtype: torch.dtype, width: int, height: int, strict: bool) -> int:
-    """How many pictures of a size (pixels) to denoise at once on a device whose UNet is loaded: at least 1."""
-    if strict:
-        return STRICT_BATCH
+def room_of(device: torch.device, ours: int) -> Room:
+    """What this process could have of a device's memory, `ours` (bytes of weights that may go) included."""
+    host = computer_memory()[1]
     if device.type != "cuda":
-        return max(1, min(CPU_BATCH, CPU_PIXELS // (width * height)))
-    most = max(1, min(GPU_BATCH, GPU_PIXELS // (width * height)))
-    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    each = width * height * BYTES_PER_PIXEL * (2 if dtype == torch.float32 else 1)
-    return max(1, min(most, (free - min(RESERVE, free // 2)) // each))
+        return Room("mps" if device.type == "mps" else "cpu", host + ours, host)
+    free, total = torch.cuda.mem_get_info(device)
+    taken = torch.cuda.memory_allocated(device) - ours
+    allowed = total
+    if hasattr(torch.cuda, "get_per_process_memory_fraction"):  # not in every torch that will do
+        allowed = int(total * torch.cuda.get_per_process_memory_fraction(device))
+    return Room("cuda", max(0, min(free + torch.cuda.memory_reserved(device), allowed) - taken), host)
 
 
 def in_batches(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from renderer.errors import HypernetworkError, LoraError
+from renderer.errors import HypernetworkError, LoraError, ModelError
 from renderer.kolors import memory
 from renderer.kolors.card import Interval, Precision, Sampler, require_whole
-from renderer.kolors.device import DTYPES, choose_device, choose_precision, exact_kernels, provenance
+from renderer.kolors.device import choose_device, choose_precision, exact_kernels, provenance
 from renderer.kolors.encoder import Prompt
+from renderer.kolors.fitting.choosing import place, reckless, unfit_words
+from renderer.kolors.fitting.placement import Job, Placement, Room, bytes_of
+from renderer.kolors.fitting.sizes import sizes_of
+from renderer.kolors.kernels.worth import Compiling
 from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
 from renderer.kolors.states import States, Wanted
 from renderer.kolors.studio import Studio
@@ -53,18 +58,52 @@ class Settings:
         """Whether negatives are used: a guidance scale of 1 leaves only the positive prompt."""
         return self.guidance != 1.0
 
+    @property
+    def compilable(self) -> bool:
+        """Not what is strict, whose numbers depend on nothing that may be missing or fail, nor hypernetworks, each of
+        which would be compiled anew for each of its strengths.
+        """
+        return not self.strict and not any(it.strength for it in self.hypernetworks)
+
+    @property
+    def kind(self) -> tuple[Job, int]:
+        """What decides how long they take."""
+        return self.job, self.steps
+
+    @property
+    def job(self) -> Job:
+        """What decides how much memory they take."""
+        return Job(
+            self.width,
+            self.height,
+            self.precision,
+            self.guided,
+            self.strict,
+            keeping=self.cache_interval > 1,
+            added=bytes_of(self.hypernetworks),
+        )
+
 
 class KolorsPainter:
     """Paints takes with the model in a folder of Kolors' layout, on the best device of the machine if none is named.
 
     Weights stay loaded between calls; ChatGLM3 is read from disk, layer by layer, when there are new texts. `denoising`
-    replaces the denoising loop. Not for use by two threads at once.
+    replaces the denoising loop, `room_of` what tells how much memory there is. `compiled` says whether the UNet is
+    compiled (default: where that pays). Not for use by two threads at once.
     """
 
-    def __init__(self, folder: Path, device: str | None = None, denoising: Callable[..., Tensor] = denoise) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        device: str | None = None,
+        denoising: Callable[..., Tensor] = denoise,
+        room_of: Callable[[torch.device, int], Room] = memory.room_of,
+        compiled: bool | None = None,
+    ) -> None:
         self.folder = folder
         self.device = choose_device(device)
-        self._denoising = denoising
+        self._denoising, self._room_of = denoising, room_of
+        self._compiling = Compiling(compiled, self.device)
         self._studio = Studio(folder, self.device)
         self._states = States(folder, self.device)
 
@@ -73,11 +112,17 @@ class KolorsPainter:
 
         A take that can't be painted fails alone, as do those with a LoRA or hypernetwork whose numbers are damaged.
         Raises ModelError, LoraError, EmbeddingError or HypernetworkError before the first picture when the weights or
-        a file that is added to them can't be used; ModelError later only where a strict take doesn't fit into memory.
+        a file that is added to them can't be used, or where a strict take doesn't fit into memory or none does;
+        ModelError later only where there is less memory then.
         """
         require_whole(self.folder)
-        groups = self._grouped(takes)
         self._studio.check(takes)
+        groups = self._grouped(takes)
+        self._compiling.expect((it.kind, len(its)) for it, its in groups.items() if it.compilable)
+        unfit = [settings for settings in groups if self._place(settings) is None]
+        for settings in unfit:
+            if settings.strict or len(unfit) == len(groups):
+                raise ModelError(self._unfit_words(settings))
         for window in self._windows(groups):
             wanted = (it for settings, its in window for it in _wanted(settings, its))
             self._states.make_ready(wanted, _stage("encoding", len(takes), progress), self._studio.with_room)
@@ -85,7 +130,9 @@ class KolorsPainter:
                 yield from self._paint_group(settings, group, progress)
 
     def _grouped(self, takes: Sequence[Take]) -> dict[Settings, list[Take]]:
-        """Takes by what they share, in order of appearance; but one precision after the other, since weights reload."""
+        """Takes by what they share, in order of appearance; but one precision after the other, and what the UNet has to
+        be streamed for after the rest, since weights reload.
+        """
         groups: dict[Settings, list[Take]] = {}
         for take in takes:
             precision = choose_precision(self.device, take.precision)
@@ -95,7 +142,8 @@ class KolorsPainter:
             settings = Settings(*sampling, *added, precision, take.strict, *quickly)
             groups.setdefault(settings, []).append(take)
         precisions = list(dict.fromkeys([self._studio.precision, *(settings.precision for settings in groups)]))
-        return dict(sorted(groups.items(), key=lambda item: precisions.index(item[0].precision)))
+        streamed = {it: (placed := self._place(it)) is not None and placed.unet == "streamed" for it in groups}
+        return dict(sorted(groups.items(), key=lambda item: (precisions.index(item[0].precision), streamed[item[0]])))
 
     def _windows(self, groups: dict[Settings, list[Take]]) -> Iterator[list[tuple[Settings, list[Take]]]]:
         """The groups one after the other, cut so that the states of all prompts between two cuts fit into memory."""
@@ -112,43 +160,69 @@ class KolorsPainter:
             prompts |= needed
         yield window
 
+    def _place(self, settings: Settings, takes: int | None = None) -> Placement | None:
+        """How so many takes of these settings are painted in the memory there is now; None where they don't fit."""
+        sizes, room = sizes_of(self.folder), self._room_of(self.device, self._studio.resident)
+        found = place(sizes, settings.job, room, takes)
+        return found if found or room.kind == "cuda" else reckless(sizes, settings.job, room)
+
+    def _unfit_words(self, settings: Settings) -> str:
+        room = self._room_of(self.device, self._studio.resident)
+        return unfit_words(sizes_of(self.folder), settings.job, room, str(self.device))
+
     def _paint_group(self, settings: Settings, takes: Sequence[Take], report: Report) -> Iterator[Painted | Failed]:
-        loaded = _stage("loading", len(takes), report)
+        placement = self._place(settings, len(takes))
+        if placement is None:
+            if settings.strict:
+                raise ModelError(self._unfit_words(settings))
+            yield from (Failed(take, self._unfit_words(settings)) for take in takes)
+            return
+        if not placement.plain:
+            log.info("%dx%d in %s: %s", settings.width, settings.height, settings.precision, placement)
+        loaded, streamed = _stage("loading", len(takes), report), placement.unet == "streamed"
         try:
-            self._studio.prepare(settings.precision, settings.loras, settings.hypernetworks, loaded)
+            self._studio.prepare(settings.precision, settings.loras, settings.hypernetworks, loaded, streamed)
         except (LoraError, HypernetworkError) as error:  # of a sweep, say, the step at which the training went wrong
             yield from (Failed(take, str(error)) for take in takes)
             return
-        size = memory.batch_size(
-            self.device, DTYPES[settings.precision], settings.width, settings.height, settings.strict
-        )
         unfit = None if settings.strict else self._unfit
-        yield from memory.in_batches(takes, size, partial(self._paint_batch, settings, report), unfit)
+        work = partial(self._paint_batch, settings, placement, report)
+        yield from memory.in_batches(takes, placement.batch, work, unfit)
 
-    def _paint_batch(self, settings: Settings, report: Report, takes: Sequence[Take]) -> Iterator[Painted | Failed]:
+    def _paint_batch(
+        self, settings: Settings, placement: Placement, report: Report, takes: Sequence[Take]
+    ) -> Iterator[Painted | Failed]:
         started = time.perf_counter()
-        with exact_kernels(settings.precision, settings.strict):
-            latents = self._denoise(settings, report, takes)
-        share = (time.perf_counter() - started) / len(takes)
+        wanted = settings.compilable and not placement.apart and self._compiling.wanted(settings.kind, len(takes))
+        with exact_kernels(settings.precision, settings.strict), self._studio.compiling(wanted, placement.roomy) as use:
+            latents = self._denoise(settings, placement, report, takes)
+        taken = time.perf_counter() - started - use.seconds
+        self._compiling.painted(settings.kind, len(takes), taken)
+        share = taken / len(takes)
         decoded = _stage("decoding", len(takes), report)
-        for number, take in enumerate(takes):
-            started = time.perf_counter()
-            try:
-                with exact_kernels(settings.precision, settings.strict):
-                    pixels = self._studio.decode(latents[number], settings.strict)
-            except (RuntimeError, MemoryError, FloatingPointError) as error:
-                yield Failed(take, self._words(error, settings))
-            else:
-                seconds = share + time.perf_counter() - started
-                yield Painted(take, pixels, provenance(self.device, settings.precision, len(takes), seconds))
-            decoded(number + 1, len(takes))
+        with self._studio.unet_away() if placement.decoding == "waiting" else nullcontext():
+            for number, take in enumerate(takes):
+                started = time.perf_counter()
+                try:
+                    with exact_kernels(settings.precision, settings.strict):
+                        pixels = self._studio.decode(latents[number], settings.strict, placement.decoding == "tiles")
+                except (RuntimeError, MemoryError, FloatingPointError) as error:
+                    yield Failed(take, self._words(error, settings))
+                else:
+                    seconds = share + time.perf_counter() - started
+                    yield Painted(
+                        take, pixels, provenance(self.device, settings.precision, len(takes), seconds, use.ran)
+                    )
+                decoded(number + 1, len(takes))
 
-    def _denoise(self, settings: Settings, report: Report, takes: Sequence[Take]) -> Tensor:
+    def _denoise(self, settings: Settings, placement: Placement, report: Report, takes: Sequence[Take]) -> Tensor:
         """fp32 latents [takes, 4, h, w]: noise and every later draw come from each take's own generator.
 
         A guided take that doesn't fit into memory alone goes through the UNet in two calls, unless it is strict.
         """
         once = partial(self._denoise_once, settings, report, takes)
+        if placement.apart:
+            return once(apart=True)
         if len(takes) > 1 or settings.strict or not settings.guided:
             return once()
         if (latents := memory.attempted(once, self.device)) is not None:
@@ -166,6 +240,8 @@ class KolorsPainter:
             make_stepper(settings.sampler, settings.steps, generators),
             settings.guidance,
             _stage("denoising", len(takes), report),
+            guidance_interval=settings.guidance_interval,
+            cache_interval=settings.cache_interval,
             **how,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
@@ -20,8 +20,12 @@ from renderer.kolors.attention import fuse_projections
 from renderer.kolors.card import Precision
 from renderer.kolors.device import DTYPES, vae_dtype
 from renderer.kolors.embeddings import check_embedding
+from renderer.kolors.fitting.offload import StreamedUNet
 from renderer.kolors.hypernetwork_layers import HypernetworkStack
 from renderer.kolors.hypernetworks import check_hypernetwork
+from renderer.kolors.kernels.compiled import CompiledUNet, Use
+from renderer.kolors.kernels.cuda_graphs import GraphedUNet
+from renderer.kolors.kernels.multiplying import quicken
 from renderer.kolors.lora.file import unet_shapes
 from renderer.kolors.lora.layers import check_lora
 from renderer.kolors.lora.merging import MergedUNet
@@ -45,12 +49,25 @@ class Studio:
         self._merged: MergedUNet | None = None
         self._hypernetworks: HypernetworkStack | None = None
         self._vae: nn.Module | None = None
+        self._streaming: StreamedUNet | None = None
+        self._is_away = False
+        self._compiled: CompiledUNet | None = None
+        self._graphed: GraphedUNet | None = None
 
     @property
     def denoiser(self) -> Denoiser:
         """The UNet as it was last prepared."""
         assert self._denoiser is not None, "prepare() comes first"
         return self._denoiser
+
+    @property
+    def resident(self) -> int:
+        """Bytes that the weights take of the device now."""
+        unet = self._denoiser.unet if self._denoiser else None
+        modules = [module for module in (self._vae, unet) if module is not None]
+        weights = (it for module in modules for it in module.parameters() if it.device.type == self.device.type)
+        slots = self._streaming.slot_bytes if self._streaming else 0
+        return sum(it.nbytes for it in weights) + slots
 
     def check(self, takes: Iterable[Take]) -> None:
         """Raises LoraError, EmbeddingError or HypernetworkError where a take's file can't be used with this model."""
@@ -68,34 +85,65 @@ class Studio:
         loras: tuple[TakeLora, ...],
         hypernetworks: tuple[TakeHypernetwork, ...],
         done: Callable[[int, int], None],
+        streamed: bool = False,
     ) -> None:
         """Loads UNet and VAE in this precision, unless they are there; merges the LoRAs into the UNet, and has its
-        attentions use the hypernetworks.
+        attentions use the hypernetworks. A `streamed` UNet lies in the computer's memory.
 
         `done` hears how many of the two are loaded. Raises ModelError, LoraError, HypernetworkError.
         """
         with self._fitting():
-            if self.precision != precision:
-                self._load(precision, done)
+            if self.precision != precision or streamed != (self._streaming is not None):
+                self._load(precision, done, streamed)
             assert self._merged is not None and self._hypernetworks is not None
             self._merged.use(loras)
             self._hypernetworks.use(hypernetworks)
+            if self._streaming is not None:
+                self._streaming.forget()
 
-    def _load(self, precision: Precision, done: Callable[[int, int], None]) -> None:
+    def _load(self, precision: Precision, done: Callable[[int, int], None], streamed: bool) -> None:
         self.release()
         done(0, 2)
-        self._denoiser = load_denoiser(self.folder, self.device, DTYPES[precision])
+        where = torch.device("cpu") if streamed else self.device
+        self._denoiser = load_denoiser(self.folder, where, DTYPES[precision], float8=precision == "fp8")
         fuse_projections(self._denoiser.unet)
-        self._merged = MergedUNet(self._denoiser.unet, unet_shapes(self.folder))
+        quicken(self._denoiser.unet)
+        self._merged = MergedUNet(self._denoiser.unet, unet_shapes(self.folder), self.folder, self.device)
+        if streamed:
+            self._stream()
         self._hypernetworks = HypernetworkStack(self._denoiser.unet, self.folder)
         done(1, 2)
         self._vae = load_vae(self.folder, self.device, vae_dtype(self.device, precision))
         self.precision = precision
         done(2, 2)
 
+    def _stream(self) -> None:
+        """Has the UNet, which is on the CPU, streamed to the device."""
+        self.denoiser.text_projection.to(self.device)
+        self._streaming = StreamedUNet(self.denoiser.unet, self.device)
+
+    @contextmanager
+    def compiling(self, on: bool, roomy: bool = True) -> Iterator[Use]:
+        """Has the UNet go through compiled code inside, if `on` and if that can be had. A streamed UNet can't.
+
+        On CUDA calls of few latents are captured as graphs besides, where it is `roomy`: they keep working memory.
+        """
+        if on and self._compiled is None and self._streaming is None:
+            self._compiled = CompiledUNet(self.denoiser.unet)
+            self._graphed = GraphedUNet(self.denoiser.unet) if self.device.type == "cuda" else None
+        with self._compiled.switched(on) if self._compiled else nullcontext(Use()) as use:
+            if self._graphed and not roomy:
+                self._graphed.forget()
+            with self._graphed.switched(use if on and roomy else None) if self._graphed else nullcontext():
+                yield use
+
     def release(self) -> None:
         """Gives the memory of all weights back."""
+        if self._streaming is not None:
+            self._streaming.close()
+            self._streaming = None
         self._denoiser, self._merged, self._hypernetworks, self._vae, self.precision = None, None, None, None, None
+        self._compiled, self._graphed = None, None
         memory.release(self.device)
 
     def with_room(self, work: Callable[[], Result]) -> Result:
@@ -123,8 +171,25 @@ class Studio:
                 "Close other programs that use it, or choose a smaller model or `precision: fp16`."
             ) from error
 
-    def decode(self, latents: Tensor, strict: bool = False) -> NDArray[np.uint8]:
-        """uint8 [height, width, 3] from latents [4, height/8, width/8].
+    @contextmanager
+    def unet_away(self) -> Iterator[None]:
+        """Has the UNet wait in the computer's memory until the block ends; a streamed one is there already."""
+        if self._is_away or self._streaming is not None:
+            yield
+            return
+        unet, self._is_away = self.denoiser.unet, True
+        if self._graphed:
+            self._graphed.forget()
+        try:
+            unet.to("cpu")
+            memory.release(self.device)
+            yield
+        finally:
+            unet.to(self.device)
+            self._is_away = False
+
+    def decode(self, latents: Tensor, strict: bool = False, tiled: bool = False) -> NDArray[np.uint8]:
+        """uint8 [height, width, 3] from latents [4, height/8, width/8], decoded in one piece or `tiled`.
 
         Where memory runs out, the UNet waits in the computer's memory: it takes more than decoding does. Where that
         doesn't suffice, the picture is decoded tile by tile, but not if `strict`: its numbers would depend on the
@@ -133,21 +198,17 @@ class Studio:
         vae = self._vae
         assert vae is not None, "prepare() comes first"
         decode = cast(Callable[[Tensor], Tensor], vae.decode)
-        whole = partial(self._decode, latents, decode)
-        if (found := memory.attempted(whole, self.device)) is not None:
+        in_tiles = partial(self._decode, latents, partial(decode_in_tiles, decode))
+        first = in_tiles if tiled else partial(self._decode, latents, decode)
+        if (found := memory.attempted(first, self.device)) is not None:
             return found
-        unet = self.denoiser.unet
-        try:
-            unet.to("cpu")
-            memory.release(self.device)
-            if strict:
-                return whole()
-            if (found := memory.attempted(whole, self.device)) is not None:
+        with self.unet_away():
+            if strict or tiled:
+                return first()
+            if (found := memory.attempted(first, self.device)) is not None:
                 return found
             log.warning("out of memory while decoding: going on in tiles, which differ a little from the whole")
-            return self._decode(latents, partial(decode_in_tiles, decode))
-        finally:
-            unet.to(self.device)
+            return in_tiles()
 
     @torch.inference_mode()
     def _decode(self, latents: Tensor, decoded: Callable[[Tensor], Tensor]) -> NDArray[np.uint8]:

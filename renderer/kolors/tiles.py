@@ -7,10 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from renderer.kolors.fitting.needs import TILE
 from renderer.kolors.sampling import LATENT_FACTOR
 
-TILE = 64
-"""Latents along a side of a tile: 512 pixels."""
 OVERLAP = 16
 """Latents that neighbours share at least, in which one fades into the other: 128 pixels."""
 
