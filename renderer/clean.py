@@ -35,7 +35,7 @@ def find_leftovers(run: Run) -> Leftovers:
     What was set aside, and whatever else a person put into the folder, is not ours and stays. What earlier sheets
     showed is small and stays too: the sheet still names what has changed.
     """
-    wanted = {planned.take.key for planned in run.plan.takes}
+    wanted = {planned.take.key for planned in run.plan.takes} | set(run.plan.drafts.values())
     superseded = {key: Path(picture.file) for key, picture in run.pictures.items() if key not in wanted}
     short = {key[:KEY_DIGITS] for key in wanted}
     thumbs = [path for path in (run.folder / "thumbs").glob("*.webp") if path.stem not in short]
@@ -44,7 +44,8 @@ def find_leftovers(run: Run) -> Leftovers:
     there = [path for path in files if (run.folder / path).is_file()]
     there += [path.relative_to(run.folder) for path in abandoned(run.folder)]
     size = sum(_size(run.folder / path) for path in there)
-    return Leftovers(tuple(sorted(there)), size, sum(key in superseded for key in _compared(run)))
+    gone = {path.as_posix() for path in superseded.values()}
+    return Leftovers(tuple(sorted(there)), size, sum(file in gone for file in _compared(run)))
 
 
 def remove(run: Run, leftovers: Leftovers) -> None:
@@ -68,10 +69,10 @@ def _size(path: Path) -> int:
 
 
 def _compared(run: Run) -> list[str]:
-    """The keys of the earlier pictures that the sheet shows beside those of now."""
+    """The files of the earlier pictures that the sheet shows beside those of now."""
     manifest = run.manifest()
     earlier = earlier_sheet(manifest, run.folder)
     if earlier is None:
         return []
     changed = (change.before for change in changed_scenes(manifest, earlier).values())
-    return [scene.take.key for scene in (*changed, *removed_scenes(manifest, earlier).values()) if scene]
+    return [scene.picture for scene in (*changed, *removed_scenes(manifest, earlier).values()) if scene]

@@ -37,13 +37,14 @@ class Exported:
     """What an export left behind: the file, and the panels in it that stayed empty for want of a picture.
 
     `folder` is the run folder; `unapplied` are the ids of scenes of which `review.json` picks another take than the
-    story's file.
+    story's file; `drafts` counts panels that show a draft.
     """
 
     path: Path
     folder: Path
     absent: tuple[Panel, ...]
     unapplied: tuple[str, ...] = ()
+    drafts: int = 0
 
 
 def export_story(
@@ -77,7 +78,7 @@ def export_story(
     write: Callable[[Reel, Path], None] = getattr(import_module(f"renderer.exporting.{module}"), function)
     with drafted(target) as draft:
         write(reel, draft)
-    return Exported(target.path, plan.folder, reel.absent, tuple(_unapplied(reel)))
+    return Exported(target.path, plan.folder, reel.absent, tuple(_unapplied(reel)), reel.drafts)
 
 
 def _gather(plan: Plan, all_takes: bool) -> Reel:

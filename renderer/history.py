@@ -80,7 +80,7 @@ def _as_seen(sheet: Snapshot, older: Iterator[Snapshot]) -> Snapshot:
 
 def _shown(manifest: Manifest, scene: SceneEntry) -> ShownScene:
     take = manifest.main_take(scene)
-    picture = manifest.pictures.get(take.key)
+    picture = manifest.picture(take.key)
     takes = tuple((entry.key, entry.name) for entry in scene.takes)
     return ShownScene(take, picture.file if picture else "", scene.pick, takes)
 

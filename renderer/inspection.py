@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from renderer.errors import PictureError
 from renderer.inventory import KEY_DIGITS
+from renderer.kolors.card import Precision
 from renderer.metadata import (
     INFOTEXT,
     RECORD_TEXT,
     SAMPLER_NAMES,
+    SCHEDULES,
     Infotext,
     name_and_step,
     parse_infotext,
@@ -22,6 +25,11 @@ from renderer.metadata import (
 from renderer.reading.template import escape
 from renderer.take import key_of
 from renderer.take_name import shown_number
+
+SETTINGS = ("steps", "guidance", "guidance_interval", "sampler", "cache_interval", "precision", "reproducible")
+"""What a record and a storyboard have under the same names."""
+
+DRAFTED = "# Painted as a draft. Without these steps, sampler and intervals it is painted in full.\n"
 
 
 def picture_record(picture: Path) -> dict[str, Any]:
@@ -49,9 +57,7 @@ def scene_yaml(picture: Path) -> str:
         board["model"] = str(record["model"]).partition("@")[0]
     if "width" in record:
         board["size"] = f"{record['width']}x{record['height']}"
-    board |= {
-        name: record[name] for name in ("steps", "guidance", "sampler", "precision", "reproducible") if name in record
-    }
+    board |= {name: record[name] for name in SETTINGS if name in record}
     # What the record holds is final text: its braces are literal.
     scene: dict[str, Any] = {"id": _scene_name(picture, record), "prompt": escape(record["prompt"])}
     if record.get("negative"):
@@ -60,7 +66,8 @@ def scene_yaml(picture: Path) -> str:
         scene["seed"] = record["seed"]
     board["scenes"] = [scene]
     text = str(yaml.safe_dump(board, allow_unicode=True, sort_keys=False, width=100))
-    return "".join(f"{line}\n" for line in _files_comment(picture, record)) + text
+    drafted = DRAFTED if record.get("draft") else ""
+    return drafted + "".join(f"{line}\n" for line in _files_comment(picture, record)) + text
 
 
 def _files_comment(picture: Path, record: dict[str, Any]) -> Iterator[str]:
@@ -109,16 +116,44 @@ def _from_infotext(info: Infotext) -> dict[str, Any]:
     if not info.prompt:
         raise PictureError("The picture's infotext holds no prompt.")
     record: dict[str, Any] = {"prompt": info.prompt, "negative": info.negative, "loras": []}
-    samplers = {shown.casefold(): name for name, shown in SAMPLER_NAMES.items()}
-    for key, name, convert in (("Steps", "steps", int), ("CFG scale", "guidance", float), ("Seed", "seed", int)):
+    for key, (name, convert) in _FROM_INFOTEXT.items():
         if key in info.settings:
-            try:
+            with suppress(ValueError):
                 record[name] = convert(info.settings[key])
-            except ValueError:
-                continue
-    if (sampler := samplers.get(info.settings.get("Sampler", "").casefold().removesuffix(" karras"))) is not None:
+    if (sampler := _sampler(info.settings)) is not None:
         record["sampler"] = sampler
     width, _, height = info.settings.get("Size", "").partition("x")
     if width.isdigit() and height.isdigit():
         record |= {"width": int(width), "height": int(height)}
     return record
+
+
+def _interval(text: str) -> list[float]:
+    start, end = map(float, text.split("-"))
+    return [start, end]
+
+
+def _precision(text: str) -> str:
+    if text not in get_args(Precision):
+        raise ValueError(text)
+    return text
+
+
+_FROM_INFOTEXT: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "Steps": ("steps", int),
+    "CFG scale": ("guidance", float),
+    "Seed": ("seed", int),
+    "Guidance interval": ("guidance_interval", _interval),
+    "Cache interval": ("cache_interval", int),
+    "Precision": ("precision", _precision),
+    "Draft": ("draft", "true".__eq__),
+}
+"""The settings of an infotext that a record has: its name for them, and how they are read (ValueError: not at all)."""
+
+
+def _sampler(settings: Mapping[str, str]) -> str | None:
+    """The sampler that an infotext names, with its schedule where several have the same name."""
+    shown = settings.get("Sampler", "").casefold().removesuffix(" karras")  # where older versions wrote the schedule
+    found = [name for name, known in SAMPLER_NAMES.items() if known.casefold() == shown]
+    schedule = settings.get("Schedule type", "")
+    return next((name for name in found if SCHEDULES.get(name) == schedule), found[0] if found else None)

@@ -43,6 +43,11 @@ class PictureRecord(_Record):
     hypernetworks: tuple[str, ...] = ()
     provenance: Provenance
 
+    @property
+    def draft(self) -> bool:
+        """Whether it was painted as a draft."""
+        return self.record.get("draft") is True
+
 
 class TakeEntry(_Record):
     """A take of the story as it stands now: its key, and its prompts with the origin of each part.
@@ -117,7 +122,10 @@ class GridStyle(_Record):
 
 
 class Manifest(_Record):
-    """The whole record. `pictures` and `failures` (in words) go by key, `lineage` by a trained file's sha256."""
+    """The whole record. `pictures` and `failures` (in words) go by key, `lineage` by a trained file's sha256.
+
+    `drafts` are the keys of drafts by those of the takes that they stand for (see `planning/drafts.py`).
+    """
 
     format: Literal[1] = 1
     title: str
@@ -128,13 +136,24 @@ class Manifest(_Record):
     scenes: tuple[SceneEntry, ...]
     pictures: dict[str, PictureRecord] = {}
     failures: dict[str, str] = {}
+    drafts: dict[str, str] = {}
     lineage: dict[str, LoraLineage] = {}
     grid_digest: str = ""
     updated_at: str = ""
 
+    def picture(self, key: str | None) -> PictureRecord | None:
+        """The picture of the take of this key, else that of its draft, else None."""
+        if key is None:
+            return None
+        return self.pictures.get(key) or self.pictures.get(self.drafts.get(key, ""))
+
+    def failure(self, key: str) -> str | None:
+        """Why the take of this key, or else its draft, could not be painted; None where it is, or nothing is known."""
+        return None if key in self.pictures else self.failures.get(key, self.failures.get(self.drafts.get(key, "")))
+
     def shown(self, scene: SceneEntry) -> TakeEntry | None:
         """The take that stands for a scene: its pick if that is painted, else its first painted take, else None."""
-        painted = [take for take in scene.takes if take.key in self.pictures]
+        painted = [take for take in scene.takes if self.picture(take.key)]
         return next((take for take in painted if take.key == scene.pick), painted[0] if painted else None)
 
     def main_take(self, scene: SceneEntry) -> TakeEntry:

@@ -13,6 +13,7 @@ from renderer.inventory import Inventory, take_inventory
 from renderer.kolors.card import edition_of
 from renderer.manifest import Manifest, SceneEntry, TakeEntry, read_manifest, stamp
 from renderer.planning.contents import Contents, read_contents
+from renderer.planning.drafts import find_drafts
 from renderer.planning.warnings import warnings_of
 from renderer.prompts import Part, text_of
 from renderer.reading.scene import Sweep
@@ -28,7 +29,10 @@ BYTES_PER_PIXEL = 1.6
 
 @dataclass(frozen=True)
 class PlannedTake:
-    """A take, its entry in the manifest, and why it has to be painted; an empty `reason` says that it is up to date."""
+    """A take, its entry in the manifest, and why it has to be painted; an empty `reason` says that it is up to date.
+
+    Where drafts are planned, `take` is the draft of a take without a picture; its entry is that of the take itself.
+    """
 
     take: Take
     entry: TakeEntry
@@ -44,7 +48,8 @@ class Plan:
     """All takes of a story in story order, and the run folder they belong to.
 
     `contents` is what is in the story's LoRAs and other trained files; `extra_seeds` go by scene; `stamp` tells whether
-    the run folder has changed since.
+    the run folder has changed since. `drafts` are the keys of drafts by those of the takes that they stand for; with
+    `draft` they are what is to be painted.
     """
 
     storyboard: Storyboard
@@ -56,6 +61,8 @@ class Plan:
     previous: Manifest | None
     inventory: Inventory
     stamp: tuple[tuple[int, int], ...]
+    drafts: dict[str, str]
+    draft: bool = False
 
     @property
     def model_folder(self) -> Path | None:
@@ -93,13 +100,19 @@ class Plan:
 
 @collector_rests()
 def make_plan(
-    storyboard: Storyboard, *, out: Path | str | None = None, more: int = 0, more_for: Sequence[str] = ()
+    storyboard: Storyboard,
+    *,
+    out: Path | str | None = None,
+    more: int = 0,
+    more_for: Sequence[str] = (),
+    draft: bool = False,
 ) -> Plan:
     """Every take of a story, with the reason why it has to be painted or none.
 
     `out` is the run folder (default `renders/<stem>` of the working folder); `more` asks for that many seeds beyond
-    those of the file, for the scenes in `more_for` or for all. Needs neither torch nor weights. Raises AuthoringError
-    for LoRAs and other files that can't be used, RunFolderError for a folder that a newer version made.
+    those of the file, for the scenes in `more_for` or for all; with `draft` takes that have no picture are painted as
+    drafts. Needs neither torch nor weights. Raises AuthoringError for LoRAs and other files that can't be used,
+    RunFolderError for a folder that a newer version made.
     """
     folder = Path(out) if out is not None else RUNS / storyboard.path.stem
     seen = stamp(folder)
@@ -109,15 +122,23 @@ def make_plan(
     model = edition_of(model_folder) if model_folder else _remembered_edition(storyboard.card.name, previous)
     contents = read_contents(storyboard, model_folder)
     entries = {scene.id: scene for scene in previous.scenes} if previous else {}
-    takes: list[PlannedTake] = []
+    asked: list[tuple[Take, TakeEntry, LastRender | None]] = []
     extra: dict[str, tuple[int, ...]] = {}
     for scene in storyboard.scenes:
         entry = entries.get(scene.id)
         before = LastRender(entry.takes) if entry else None
         extra[scene.id] = _extra_seeds(scene, entry, more if not more_for or scene.id in more_for else 0)
         for take, now in _takes(storyboard, scene, extra[scene.id], model, contents):
-            takes.append(PlannedTake(take, now, why_painted(now, previous, before, inventory)))
-    return Plan(storyboard, folder, model, tuple(takes), contents, extra, previous, inventory, seen)
+            asked.append((take, now, before))
+    failures = previous.failures if previous else {}
+    drafts = find_drafts((take for take, *_ in asked), storyboard.card.draft, inventory.whole, failures, wanted=draft)
+    keys = {key: found.key for key, found in drafts.items()}
+    takes = []
+    for take, now, before in asked:
+        painted = drafts.get(take.key, take) if draft else take
+        reason = why_painted(now, painted.key, previous, before, inventory, keys.get(take.key, ""))
+        takes.append(PlannedTake(painted, now, reason))
+    return Plan(storyboard, folder, model, tuple(takes), contents, extra, previous, inventory, seen, keys, draft)
 
 
 @collector_rests()
@@ -128,9 +149,10 @@ def plan_story(
     more: int = 0,
     more_for: Sequence[str] = (),
     loras: Sequence[Path] = (),
+    draft: bool = False,
 ) -> Plan:
     """The plan of the story in a file; LoRA files are looked for in `loras` first. Raises as loading and planning."""
-    return make_plan(load_storyboard(story, loras=loras), out=out, more=more, more_for=more_for)
+    return make_plan(load_storyboard(story, loras=loras), out=out, more=more, more_for=more_for, draft=draft)
 
 
 def _takes(
@@ -150,6 +172,8 @@ def _takes(
             steps=scene.steps,
             guidance=scene.guidance,
             sampler=scene.sampler,
+            guidance_interval=scene.guidance_interval,
+            cache_interval=scene.cache_interval,
             model=model,
             loras=() if scene.sweep else contents.loras(resolved.loras),
             precision=storyboard.precision,

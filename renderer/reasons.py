@@ -11,7 +11,7 @@ from renderer.manifest import Manifest, TakeEntry
 from renderer.prompts import Part
 from renderer.take_name import TakeName, shown_number
 
-SETTINGS = ("guidance", "steps", "sampler", "model", "precision")
+SETTINGS = ("guidance", "guidance_interval", "steps", "sampler", "cache_interval", "model", "precision")
 _Files = Mapping[str, Mapping[str, Any]]
 
 LORA_SETTINGS = ("strength", "alpha", "rank", "diffsynth_alpha")
@@ -50,7 +50,7 @@ ENGLISH = {
     "takes_removed": "takes removed: {0}",
     "first_picture": "painted for the first time",
     "gone": "picture is gone",
-    **{name: f"{name} {{0}} → {{1}}" for name in SETTINGS},
+    **{name: f"{name.replace('_', ' ')} {{0}} → {{1}}" for name in SETTINGS},
     **{f"lora_{name}": f"LoRA {{0}}: {name} {{1}} → {{2}}" for name in LORA_SETTINGS},
 }
 """How the commands say a reason; the sheet has the same in its own languages, as `changed_<word>` of words.yaml."""
@@ -92,18 +92,31 @@ class LastRender:
             yield from differences(self._takes[now.name], now)
 
 
-def why_painted(now: TakeEntry, previous: Manifest | None, scene: LastRender | None, inventory: Inventory) -> str:
-    """The reason in words, or '' where the take's picture is there. `scene` is its scene as it was rendered last."""
-    if now.key in inventory.whole:
+def why_painted(
+    now: TakeEntry,
+    key: str,
+    previous: Manifest | None,
+    scene: LastRender | None,
+    inventory: Inventory,
+    draft: str = "",
+) -> str:
+    """The reason in words, or '' where the picture is there.
+
+    `key` is that of the picture: the take's own or, where drafts are painted, its draft's. `scene` is its scene as it
+    was rendered last, `draft` the key of its draft, if the run folder knows of one.
+    """
+    if key in inventory.whole:
         return ""
-    if now.key in inventory.damaged:
+    if key in inventory.damaged:
         return "picture was changed or damaged"
-    if now.key in inventory.missing:
+    if key in inventory.missing:
         return "picture is gone"
+    if previous is not None and key in previous.failures:
+        return f"failed last time: {previous.failures[key]}"
+    if draft in inventory.whole:
+        return "only a draft so far"
     if previous is None:
         return "not painted yet"
-    if now.key in previous.failures:
-        return f"failed last time: {previous.failures[now.key]}"
     if scene is None:
         return "new scene"
     return ", ".join(map(str, scene.since(now))) or "not painted yet"
@@ -188,4 +201,6 @@ def _edited_files(kind: str, old: _Files, new: _Files, settings: Sequence[str]) 
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return "–".join(map(_shown, value))
     return "default" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

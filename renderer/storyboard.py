@@ -110,14 +110,18 @@ class Storyboard:
         """The path of a scene's key, for `problem`."""
         return ("scenes", next(entry.index for entry in self.scenes if entry.id == scene), key)
 
+    def setting_of(self, scene: str, key: str) -> Where:
+        """The path of a setting that a scene has, from its own entry or from the story's."""
+        own = self.place_of(scene, key)
+        return own if key in self._root.find(own[:-1]).items else (key,)
+
     def source_of(self, scene: str, field: str, part: Part) -> Where:
         """The path of the text from which a part of a scene's prompt or negative comes."""
         own = self.place_of(scene, field)
-        style = self.place_of(scene, "style")
         shared: dict[Origin, Where] = {
             "board": ("negative",),
             "character": ("characters", part.name, field),
-            "style": style if "style" in self._root.find(style[:-1]).items else ("style",),
+            "style": self.setting_of(scene, "style"),
         }
         return shared.get(part.origin, own)
 

@@ -8,13 +8,18 @@ import platform
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from statistics import median
 
 from platformdirs import user_cache_path
 
 from renderer.files import write_atomically
+from renderer.kolors.card import Interval
 from renderer.take import Take
+
+CACHED = 0.2
+"""What a step that uses another's deep features takes of a whole one; an estimate, as for the time that is to come."""
 
 KEPT = 50
 """Rates kept per model; the median of them is the estimate."""
@@ -26,8 +31,18 @@ def machine() -> str:
 
 
 def work(take: Take) -> float:
-    """The size of a take's job in step-megapixels, twice that where a negative is painted along."""
-    return take.steps * take.width * take.height / 1e6 * (1 if take.guidance == 1 else 2)
+    """The size of a take's job in step-megapixels; a step counts twice where a negative is painted along."""
+    guided = take.guidance_interval if take.guidance != 1 else (0.0, 0.0)
+    return _whole_steps(take.steps, guided, take.cache_interval) * take.width * take.height / 1e6
+
+
+@cache
+def _whole_steps(steps: int, guided: Interval, cache_interval: int) -> float:
+    """So many whole steps without guidance take as long as these do."""
+    return sum(
+        (2 if guided[0] <= step / steps < guided[1] else 1) * (CACHED if step % cache_interval else 1.0)
+        for step in range(steps)
+    )
 
 
 def estimate(takes: Iterable[Take]) -> float | None:

@@ -65,6 +65,17 @@ def paint_all(manifest: Manifest, folder: Path, pixels: Any = None, only: Iterab
     return manifest.model_copy(update={"pictures": pictures})
 
 
+def draft_only(manifest: Manifest, folder: Path, scene: int, take: int = 0) -> Manifest:
+    """The manifest with only a draft of a take, in place of a picture of its own."""
+    entry = manifest.scenes[scene].takes[take]
+    record = entry.record | {"cache_interval": 2, "draft": True, "sampler": "dpm++2m", "steps": 12}
+    draft = entry.model_copy(update={"key": key_of(record), "record": record})
+    picture = save_picture(folder, manifest.scenes[scene].id, draft, gradient(draft))
+    pictures = {key: each for key, each in manifest.pictures.items() if key != entry.key}
+    drafts = manifest.drafts | {entry.key: draft.key}
+    return manifest.model_copy(update={"pictures": pictures | {draft.key: picture}, "drafts": drafts})
+
+
 def save_picture(folder: Path, scene: str, take: TakeEntry, array: np.ndarray) -> PictureRecord:
     """A picture file under its usual name, and its record."""
     path = folder / "pictures" / f"{scene}-{take.seed}-{take.key[:12]}.png"

@@ -15,6 +15,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from renderer.errors import PictureError
+from renderer.inspection import picture_record
+from renderer.kolors.card import SAMPLERS
 from renderer.metadata import (
     GUARD,
     INFOTEXT,
@@ -58,6 +60,46 @@ def test_the_infotext_is_a1111s():
 
 def test_the_spacing_of_noise_levels_is_named_where_it_is_not_the_plain_one():
     assert "Sampler: DPM++ 2M, Schedule type: Karras, " in write_infotext(make_take(sampler="dpm++2m"))
+
+    trailing = write_infotext(make_take(sampler="euler-trailing"))
+    assert "Sampler: Euler, Schedule type: SGM Uniform, " in trailing
+
+
+QUICK = {"guidance_interval": (0.2, 0.85), "cache_interval": 3, "precision": "fp8", "draft": True}
+
+
+def test_what_makes_a_take_quicker_is_named_where_there_is_something():
+    assert "RNG: CPU, Version" in write_infotext(make_take())
+    settings = "Guidance interval: 0.2-0.85, Cache interval: 3, Precision: fp8, Draft: true, "
+    assert settings in write_infotext(make_take(**QUICK))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_picture_without_its_record_still_says_how_it_was_painted(tmp_path, sampler):
+    take, texts = make_take(sampler=sampler, **QUICK), PngInfo()
+    texts.add_text(INFOTEXT, write_infotext(take))
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=texts)
+    names = ("sampler", "steps", "guidance", "guidance_interval", "cache_interval", "precision", "draft", "seed")
+    found = picture_record(tmp_path / "a.png")
+    assert {name: found[name] for name in names} == {name: take.record[name] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("Sampler: Euler", {"sampler": "euler"}),
+        ("Sampler: Euler, Schedule type: Automatic", {"sampler": "euler"}),
+        ("Sampler: DPM++ 2M Karras", {"sampler": "dpm++2m"}),
+        ("Sampler: Heun", {}),
+        ("Guidance interval: early, Cache interval: x, Precision: int4, Draft: no", {"draft": False}),
+    ],
+)
+def test_settings_of_other_programs_are_taken_as_far_as_they_are_known(tmp_path, settings, expected):
+    texts = PngInfo()
+    texts.add_text(INFOTEXT, f"a cat\nSteps: 20, {settings}, Seed: 1")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=texts)
+    common = {"prompt": "a cat", "negative": "", "loras": [], "steps": 20, "seed": 1}
+    assert picture_record(tmp_path / "a.png") == common | expected
 
 
 def test_without_a_negative_there_is_no_negative_line():
@@ -136,6 +178,8 @@ def test_a_foreign_picture_has_no_record(tmp_path):
         {"loras": [{"sha256": 7, "strength": 1.0}]},
         {"embeddings": "tang"},
         {"steps": None},
+        {"guidance_interval": 0.5},
+        {"cache_interval": "3"},
     ],
 )
 def test_a_record_that_someone_changed_is_told(tmp_path, change):

@@ -69,6 +69,12 @@ def test_what_changes_no_picture_repaints_nothing(rendered, old, new):
         ("seed: 3", "seed: 3\n    steps: 7", {("park", 3): "steps 25 → 7"}),
         ("seed: 3", "seed: 3\n    guidance: 2", {("park", 3): "guidance 4 → 2"}),
         ("seed: 3", "seed: 3\n    sampler: euler", {("park", 3): "sampler ddim → euler"}),
+        ("seed: 3", "seed: 3\n    cache_interval: 3", {("park", 3): "cache interval default → 3"}),
+        (
+            "seed: 3",
+            "seed: 3\n    guidance_interval: [0.2, 1]",
+            {("park", 3): "guidance interval default → 0.2–1"},
+        ),
         ("seed: 3", "seed: 3\n    size: 96x64", {("park", 3): "size 64x64 → 96x64"}),
         ("scenes:", "scenes:\n  - {id: new, prompt: 雪}", {("new", 0): "new scene"}),
         (
@@ -84,6 +90,22 @@ def test_the_reason_says_what_was_edited(rendered, old, new, expected):
 
 def test_an_edited_style_is_named_for_every_take(rendered):
     assert set(reasons(replan(rendered, STORY.replace("style: 动漫风格", "style: 水彩"))).values()) == {"style edited"}
+
+
+def test_what_is_the_default_written_out_repaints_nothing(rendered):
+    written = STORY + "guidance_interval: [0, 1.0]\ncache_interval: 1\n"
+    assert reasons(replan(rendered, written)) == {}
+
+
+def test_intervals_in_vain_are_warned_about_where_they_stand(tmp_path):
+    text = STORY.replace("size: 64x64\n", "") + "guidance_interval: [0.2, 1]\ncache_interval: 2\n"
+    assert replan(tmp_path, text).warnings == ()
+    one, other = replan(tmp_path, text + "guidance: 1\nsampler: lcm\nsteps: 8\n").warnings
+    assert ":18:20: guidance_interval: with guidance 1 there is none to apply." in str(one)
+    assert ":19:17: cache_interval: 8 steps of lcm are too different" in str(other)
+    scene = "seed: 3\n    sampler: lcm\n    steps: 4\n    cache_interval: 2"
+    (warning,) = replan(tmp_path, STORY.replace("size: 64x64\n", "").replace("seed: 3", scene)).warnings
+    assert ":16:21: scenes[1].cache_interval: 4 steps of lcm" in str(warning)
 
 
 def test_strictness_and_precision_are_asked_for_and_named(rendered):

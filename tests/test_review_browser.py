@@ -11,7 +11,7 @@ import pytest
 from renderer.manifest import Manifest
 from renderer.reviewing.decisions import read_review
 from renderer.sheet import write_sheet
-from tests.manifests import make_entry, make_manifest, make_scene, paint_all
+from tests.manifests import draft_only, make_entry, make_manifest, make_scene, paint_all
 from tests.pages import reload
 from tests.stories import render_fake, write_story
 from tests.test_review_server import serving
@@ -484,6 +484,20 @@ def test_the_loupe_shows_each_take_in_full_and_decides(at_start, story):
     at_start.press("Escape")
     assert at_start.front() is None and at_start.cursor() == keys_of(story, 2)[0]
     assert at_start.page.evaluate("document.activeElement.dataset.take") == keys_of(story, 2)[0]
+
+
+def test_a_draft_is_marked_whatever_is_decided_about_it(story, tmp_path, review):
+    reviewer = review(write_sheet(draft_only(story, tmp_path, 0, 0), tmp_path))
+    (key, *_) = keys_of(story)
+    reviewer.go_to(key).press("p")
+    figure = reviewer.page.locator(f'[data-take="{key}"]').first
+    assert figure.locator(".marks").inner_text().split("\n") == ["Pick", "Draft"]
+    assert reviewer.stored()[key]["flag"] == "pick"
+    figure.locator("a.frame").click()
+    assert reviewer.page.locator(".loupe .marks .draft").inner_text() == "Draft"
+    assert "12" in reviewer.page.locator(".loupe .settings").inner_text()
+    reviewer.press("c")
+    assert reviewer.page.locator(".compare .cell .draft").count() == 1
 
 
 def test_the_loupe_goes_on_after_a_decision_and_opens_by_click_and_space(story, tmp_path, review):

@@ -14,7 +14,7 @@ import pytest
 from renderer.grid import compose_grid
 from renderer.prompts import Part
 from renderer.sheet import write_sheet
-from tests.manifests import make_entry, make_manifest, make_scene, paint_all, solid
+from tests.manifests import draft_only, make_entry, make_manifest, make_scene, paint_all, solid
 from tests.pages import reload
 from tests.test_sheet import HOSTILE, MEI, thousand_takes
 
@@ -83,7 +83,7 @@ def shown(page, what="article.scene"):
 
 @pytest.fixture
 def story(tmp_path):
-    """A story with a pick, a failure, a take to paint, and a grid."""
+    """A story with a pick, a failure, a take to paint, a draft, and a grid."""
     takes = [make_entry(s, [MEI, Part("，在沙发上", "scene")], "模糊", (96, 64), ("pencil",)) for s in range(3)]
     sofa = make_scene("sofa", *takes, template="{mei}，在沙发上", pick=takes[1].key, dialogue="Oh?", duration=2)
     others = [
@@ -92,7 +92,7 @@ def story(tmp_path):
     failed, late = others[0].takes[0].key, others[1].takes[0].key
     manifest = make_manifest(sofa, *others, failures={failed: "out of memory"}, source="tale.yaml")
     keys = {take.key for scene in manifest.scenes for take in scene.takes} - {late}
-    manifest = paint_all(manifest, tmp_path, only=keys)
+    manifest = draft_only(paint_all(manifest, tmp_path, only=keys), tmp_path, 3)
     compose_grid(manifest, tmp_path)
     return manifest
 
@@ -275,6 +275,18 @@ def test_settings_and_records_are_made_when_they_are_asked_for(story, tmp_path, 
     until(page, "document.querySelector('#scene-02 .records')?.textContent.includes('Failed')")
 
 
+def test_a_draft_says_so_and_how_it_was_painted(story, tmp_path, open_page):
+    page = open_page(write_sheet(story, tmp_path))
+    assert page.locator(".take .draft").all_text_contents() == ["Draft"]
+    assert page.locator(".drafts dd").inner_text() == "1"
+    page.locator("#scene-04 summary").click()
+    until(page, "document.querySelector('#scene-04 .records')")
+    settings = page.locator("#scene-04 .settings > div").all_inner_texts()
+    assert settings[1:5] == ["Steps\n12", "Guidance\n4", "Sampler\ndpm++2m", "Cache interval\n2"]
+    page.locator("#language").click()
+    assert page.locator("#scene-04 .marks").text_content() == "草稿"
+
+
 def test_takes_that_differ_say_in_what(tmp_path, open_page):
     takes = [make_entry(0, steps=10), make_entry(0, steps=20, loras=("glow",)), make_entry(0, "一只狗", "模糊")]
     page = open_page(write_sheet(paint_all(make_manifest(make_scene("s", *takes)), tmp_path), tmp_path))
@@ -426,7 +438,8 @@ def test_on_paper_panels_stand_three_across_and_none_is_split(tmp_path, browser,
         for n in range(1, 21)
     ]
     page = browser.new_page(color_scheme="dark")
-    page.goto(write_sheet(paint_all(make_manifest(*scenes), tmp_path), tmp_path).as_uri())
+    manifest = draft_only(paint_all(make_manifest(*scenes), tmp_path), tmp_path, 19)
+    page.goto(write_sheet(manifest, tmp_path).as_uri())
     page.locator(".views [data-view=contact]").click()
     page.pdf(path=tmp_path / "sheet.pdf", format=paper, landscape=landscape)
     page.close()
@@ -443,6 +456,7 @@ def test_on_paper_panels_stand_three_across_and_none_is_split(tmp_path, browser,
     whole = "".join(texts)
     assert "Running time" in texts[0] and all(f"Action {n}." in whole and f"Hello {n}!" in whole for n in range(1, 21))
     assert "0:47.5–0:50" in texts[-1]
+    assert whole.count("Draft seed") == texts[-1].count("Draft seed 20") == 1
     assert np.asarray(document[0].render(scale=0.2).to_pil().convert("L"))[0, 0] > 250, "light, whatever the screen is"
 
 

@@ -345,6 +345,18 @@ def test_an_empty_value_hides_nothing_that_is_included(load):
     assert text_of(story.resolved(story.scenes[0], 0).prompt) == "anime, girl"
 
 
+def test_intervals_are_shared_and_a_scene_has_its_own(load):
+    story = load(
+        "include: cast.yaml\ncache_interval: 3\nprecision: fp8\nscenes:\n"
+        "  - prompt: a\n  - prompt: b\n    guidance_interval: [0, 1]\n    cache_interval: 1\n",
+        cast="guidance_interval: [0.2, 0.8]\ncache_interval: 2\n",
+    )
+    assert [scene.guidance_interval for scene in story.scenes] == [(0.2, 0.8), (0.0, 1.0)]
+    assert [scene.cache_interval for scene in story.scenes] == [3, 1]
+    assert story.precision == "fp8"
+    assert (load(SCENE).scenes[0].guidance_interval, load(SCENE).scenes[0].cache_interval) == ((0.0, 1.0), 1)
+
+
 def test_errors_point_into_the_included_file(problems):
     told = problems(
         "include: cast.yaml\nscenes:\n  - prompt: '{mei} {lin}'\n",
@@ -471,7 +483,31 @@ def test_diamonds_of_includes_are_read_once(load):
         (f"guidance: .nan\n{SCENE}", "expected a finite number, got the number .nan."),
         (f"guidance: '4'\n{SCENE}", 'expected a number, got text "4".'),
         (f"reproducible: yes\n{SCENE}", 'expected one of standard, strict, got text "yes".'),
-        (f"precision: fp8\n{SCENE}", "expected one of fp32, fp16, bf16"),
+        (f"precision: int8\n{SCENE}", "expected one of fp32, fp16, bf16, fp8"),
+        (
+            f"guidance_interval: 0.5\n{SCENE}",
+            "1:20: guidance_interval: expected two numbers from 0 to 1, got the number 0.5. Write [0.2, 0.8]",
+        ),
+        (
+            f"guidance_interval: [0.2]\n{SCENE}",
+            "1:20: guidance_interval: expected two numbers from 0 to 1, got a list.",
+        ),
+        (f"guidance_interval: [0, true]\n{SCENE}", "expected two numbers from 0 to 1, got a list."),
+        (
+            f"guidance_interval: [0.8, 0.2]\n{SCENE}",
+            "1:20: guidance_interval: has to begin at 0 or later and end after that, at 1 or earlier; got [0.8, 0.2].",
+        ),
+        (f"guidance_interval: [20, 80]\n{SCENE}", "at 1 or earlier; got [20, 80]."),
+        (f"guidance_interval: [0.5, 0.5]\n{SCENE}", "got [0.5, 0.5]."),
+        (f"guidance_interval: [.nan, 1]\n{SCENE}", "has to begin at 0 or later"),
+        (f"{SCENE}    guidance_interval: [-1, 1]\n", "3:24: scenes[0].guidance_interval: has to begin at 0 or later"),
+        (f"cache_interval: 0\n{SCENE}", "1:17: cache_interval: has to be at least 1, got 0."),
+        (f"cache_interval: 17\n{SCENE}", "has to be at most 16, got 17."),
+        (f"{SCENE}    cache_interval: 2.5\n", "3:21: scenes[0].cache_interval: expected a whole number"),
+        (f"cfg_interval: [0, 1]\n{SCENE}", 'unknown key "cfg_interval". Write "guidance_interval".'),
+        (f"{SCENE}    deepcache: 3\n", '3:5: scenes[0].deepcache: unknown key "deepcache". Write "cache_interval".'),
+        (f"{SCENE}    Deep-Cache: 3\n", 'unknown key "Deep-Cache". Write "cache_interval".'),
+        (f"guidance_intervall: [0, 1]\n{SCENE}", 'Did you mean "guidance_interval"?'),
         (f"grid: {{columns: 0}}\n{SCENE}", "1:17: grid.columns: has to be at least 1, got 0."),
         (f"grid: {{captions: no}}\n{SCENE}", 'grid.captions: expected true or false, got text "no". Write false.'),
         (f"size: 100x64\n{SCENE}", "in steps of 32; the nearest size is 96x64."),

@@ -55,6 +55,12 @@ def export(
         loras=loras or (),
     )
     out.print(f"{exported.path}  {_size(exported.path.stat().st_size)}", markup=False)
+    if exported.drafts:
+        err.print(
+            f"Only drafts in {count(exported.drafts, 'panel')}. "
+            f"To paint in full: storyboard render {shlex.quote(str(story))}",
+            markup=False,
+        )
     if exported.unapplied:
         _say_unapplied(exported, story)
     if exported.absent:

@@ -36,8 +36,9 @@ def single_page(reel: Reel) -> str:
     """The HTML of the page; its policy allows pictures inside it and no others."""
 
     def addresses(take: TakeView, main: bool) -> tuple[str, str]:
-        picture = picture_path(reel.folder, reel.manifest.pictures.get(take.key))
-        thumb = thumbnail(picture, reel.folder, take.key) if picture else None
+        record = reel.manifest.picture(take.key)
+        picture = picture_path(reel.folder, record)
+        thumb = thumbnail(picture, reel.folder, record.key) if record and picture else None
         small = data_uri(thumb) if thumb else ""
         return data_uri(picture) if picture and (main or reel.all_takes) else small, small
 

@@ -65,13 +65,15 @@ def _packed_manifest(reel: Reel, source: str) -> Manifest:
         scene.model_copy(update={"takes": tuple(take for take in scene.takes if take.key in packed)})
         for scene in reel.manifest.scenes
     )
-    pictures = {panel.take.key for panel in reel.panels if panel.picture}
+    shown = (reel.manifest.picture(panel.take.key) for panel in reel.panels if panel.picture)
+    pictures = {record.key for record in shown if record}
     previous = reel.plan.previous
     return reel.manifest.model_copy(
         update={
             "scenes": scenes,
             "pictures": {key: record for key, record in reel.manifest.pictures.items() if key in pictures},
             "failures": {key: why for key, why in reel.manifest.failures.items() if key in packed},
+            "drafts": {key: draft for key, draft in reel.manifest.drafts.items() if key in packed},
             "source": source,
             "updated_at": previous.updated_at if previous else "",
         }
@@ -81,7 +83,8 @@ def _packed_manifest(reel: Reel, source: str) -> Manifest:
 def _looks(reel: Reel) -> Iterator[Path]:
     """Files of the run folder that the sheet shows beside the pictures, and the review; seen from the run folder."""
     for panel in reel.panels:
-        small = thumbnail(panel.picture, reel.folder, panel.take.key) if panel.picture else None
+        record = reel.manifest.picture(panel.take.key)
+        small = thumbnail(panel.picture, reel.folder, record.key) if record and panel.picture else None
         if small:
             yield small.relative_to(reel.folder)
     pages = (path for path in reel.folder.glob("grid*.png") if re.fullmatch(r"grid(-\d+)?\.png", path.name))

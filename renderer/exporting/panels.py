@@ -28,6 +28,7 @@ class Panel:
     """A take and the scene it stands for, or is another take of (`main` is False then).
 
     `picture` is the path of its file, None for the reason in `absent`; `file` is that path seen from the run folder.
+    `draft`: it is only a draft.
     """
 
     number: str
@@ -37,6 +38,7 @@ class Panel:
     picture: Path | None
     file: str
     absent: Word | None
+    draft: bool = False
 
     @property
     def name(self) -> str:
@@ -70,6 +72,11 @@ class Reel:
         """The panels that stay empty."""
         return tuple(panel for panel in self.panels if panel.picture is None)
 
+    @property
+    def drafts(self) -> int:
+        """How many panels show a draft."""
+        return sum(panel.draft for panel in self.panels)
+
     def spans(self, fps: int | None = None) -> list[Span]:
         """When each panel is seen, where one follows the other."""
         return spans((panel.scene.duration for panel in self.panels), fps or self.fps)
@@ -99,13 +106,13 @@ def find_panels(manifest: Manifest, plan: Plan, all_takes: bool) -> Iterator[Pan
         main = manifest.main_take(scene)
         others = [take for take in scene.takes if take is not main] if all_takes else []
         for take in (main, *others):
-            record = manifest.pictures.get(take.key)
+            record = manifest.picture(take.key)
             path = _whole(picture_path(plan.folder, record))
-            why: Word = "failed" if take.key in manifest.failures else "unpainted"
+            why: Word = "unpainted" if manifest.failure(take.key) is None else "failed"
             absent = None if path else "lost" if record or take.key in lost else why
-            yield Panel(
-                scene_number(manifest, index), scene, take, take is main, path, _file(record) if path else "", absent
-            )
+            number, file = scene_number(manifest, index), _file(record) if path else ""
+            draft = record is not None and path is not None and record.draft
+            yield Panel(number, scene, take, take is main, path, file, absent, draft)
 
 
 def size_of(take: TakeEntry) -> tuple[int, int]:

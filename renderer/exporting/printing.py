@@ -48,7 +48,7 @@ def _printable(reel: Reel, folder: Path) -> str:
     """The HTML of the sheet, with its pictures beside it in `folder` as paper needs them: JPEG keeps the PDF small."""
 
     def addresses(take: TakeView, main: bool) -> tuple[str, str]:
-        picture = picture_path(reel.folder, reel.manifest.pictures.get(take.key))
+        picture = picture_path(reel.folder, reel.manifest.picture(take.key))
         name = f"{take.key[:32]}.jpg"
         if picture is None:
             return "", ""

@@ -13,7 +13,7 @@ from renderer.looking.picks import picture_path
 from renderer.looking.snapshots import ShownScene
 from renderer.looking.thumbs import thumbnail
 from renderer.looking.urls import url_of
-from renderer.manifest import Manifest
+from renderer.manifest import Manifest, PictureRecord
 from renderer.prompts import Part
 from renderer.reasons import Reason
 
@@ -69,12 +69,17 @@ def view_changes(manifest: Manifest, folder: Path) -> Changes:
     if earlier is None:
         return Changes("", "", {}, {})
     at = earlier.sheet.at
+    files = {picture.file: picture for picture in manifest.pictures.values()}
+
+    def before(scene: ShownScene) -> Before:
+        return _view(manifest.pictures.get(scene.take.key) or files.get(scene.picture), folder, scene, at)
+
     scenes = {
-        name: ChangeView(change.reasons, _view(manifest, folder, change.before, at) if change.before else None)
+        name: ChangeView(change.reasons, before(change.before) if change.before else None)
         for name, change in changed_scenes(manifest, earlier).items()
     }
     gone = removed_scenes(manifest, earlier)
-    removed = {name: _view(manifest, folder, scene, at) for name, scene in gone.items()}
+    removed = {name: before(scene) for name, scene in gone.items()}
     return Changes(at, earlier.changed_at, scenes, removed)
 
 
@@ -84,10 +89,10 @@ def told(reason: Reason, words: Mapping[str, str]) -> str:
     return re.sub(r"\{(\d)\}", lambda place: values.get(int(place[1]), place[0]), words[f"changed_{reason.word}"])
 
 
-def _view(manifest: Manifest, folder: Path, scene: ShownScene, at: str) -> Before:
+def _view(shown: PictureRecord | None, folder: Path, scene: ShownScene, at: str) -> Before:
     take = scene.take
-    path = picture_path(folder, manifest.pictures.get(take.key))
-    thumb = thumbnail(path, folder, take.key) if path else None
+    path = picture_path(folder, shown)
+    thumb = thumbnail(path, folder, shown.key) if shown and path else None
     return Before(
         key=take.key,
         seed=take.seed,

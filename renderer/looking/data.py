@@ -114,6 +114,7 @@ def _take(take: TakeView, parts: _Table[Part], kinds: _Table[_Kind], *, main: bo
     ran = take.provenance
     values = {
         "status": "" if take.status == "painted" else take.status,
+        "draft": take.draft or None,
         "prompt": [] if main else [parts.number(part) for part in take.prompt],
         "negative": [parts.number(part) for part in take.negative],
         "kind": kinds.number(_kind_of(take)) or None,

@@ -17,6 +17,7 @@ SWEPT: dict[Literal["zh", "en"], dict[str, str]] = {
     "en": {"strength": "strength", "step": "step"},
     "zh": {"strength": "强度", "step": "训练步"},
 }
+DRAFT: dict[Literal["zh", "en"], str] = {"en": "draft", "zh": "草稿"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,12 @@ def spoken(scene: SceneEntry) -> str:
 
 
 def tried(manifest: Manifest, scene: SceneEntry) -> str:
-    """Strength and step of a swept LoRA in the picture that stands for a scene, in words; '' without a sweep."""
+    """Strength and step of a swept LoRA in the picture that stands for a scene, and whether it is a draft, in words."""
     words, take = SWEPT[manifest.language], manifest.shown(scene)
-    parts = take.name.parts if take else {}
-    return " · ".join(f"{words[word]} {shown_number(value)}" for word, value in parts.items() if word in words)
+    picture = manifest.picture(take.key) if take else None
+    said = [
+        f"{words[word]} {shown_number(value)}"
+        for word, value in (take.name.parts if take else {}).items()
+        if word in words
+    ]
+    return " · ".join([*said, DRAFT[manifest.language]] if picture and picture.draft else said)

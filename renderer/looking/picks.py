@@ -75,7 +75,7 @@ def _wanted(manifest: Manifest, folder: Path) -> dict[str, Path]:
 
 
 def _picked(manifest: Manifest, scene: SceneEntry, folder: Path) -> Path | None:
-    return picture_path(folder, manifest.pictures.get(scene.pick)) if scene.pick else None
+    return picture_path(folder, manifest.picture(scene.pick))
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,10 @@ class _Picture:
 
 
 def _pictures(manifest: Manifest, folder: Path) -> dict[str, _Picture]:
-    """The pictures of the story's takes that can be shown, by key, with small copies of all of them."""
-    keys = dict.fromkeys(take.key for scene in manifest.scenes for take in scene.takes)
-    found = {key: picture_path(folder, manifest.pictures.get(key)) for key in keys}
-    paths = {key: path for key, path in found.items() if path is not None}
+    """The pictures of the story's takes that can be shown, by their own keys, with small copies of all of them."""
+    found = (manifest.picture(take.key) for scene in manifest.scenes for take in scene.takes)
+    pictures = {picture.key: picture_path(folder, picture) for picture in found if picture}
+    paths = {key: path for key, path in pictures.items() if path is not None}
     thumbs = thumbnails(paths, folder)
     return {key: _Picture(url_of(paths[key], folder), url_of(thumb, folder)) for key, thumb in thumbs.items()}
 
@@ -85,7 +85,7 @@ def _view_scene(
     manifest: Manifest, index: int, pictures: Mapping[str, _Picture], start: float | None, changes: Changes
 ) -> SceneView:
     scene = manifest.scenes[index]
-    takes = tuple(_view_take(manifest, scene, take, pictures.get(take.key)) for take in scene.takes)
+    takes = tuple(_view_take(manifest, scene, take, pictures) for take in scene.takes)
     shown = manifest.main_take(scene)
     main = next(view for view, take in zip(takes, scene.takes, strict=True) if take is shown)
     change = changes.of(scene.id)
@@ -93,9 +93,10 @@ def _view_scene(
     return SceneView(scene_number(manifest, index), scene, main, takes, start, reasons, before)
 
 
-def _view_take(manifest: Manifest, scene: SceneEntry, take: TakeEntry, picture: _Picture | None) -> TakeView:
-    record = manifest.pictures.get(take.key)
-    reason = manifest.failures.get(take.key)
+def _view_take(manifest: Manifest, scene: SceneEntry, take: TakeEntry, pictures: Mapping[str, _Picture]) -> TakeView:
+    record = manifest.picture(take.key)
+    picture = pictures.get(record.key) if record else None
+    reason = manifest.failure(take.key)
     embeddings = take.record.get("embeddings", ())
     status: Status = "painted" if picture else "missing" if record else "failed" if reason is not None else "unpainted"
     return TakeView(
@@ -108,7 +109,7 @@ def _view_take(manifest: Manifest, scene: SceneEntry, take: TakeEntry, picture: 
         reason=reason or "",
         prompt=take.prompt,
         negative=take.negative,
-        record=take.record,
+        record=record.record if record and record.draft else take.record,
         loras=_view_trained(take.record.get("loras", ()), take.loras, manifest.lineage),
         embeddings=_view_trained(embeddings, (embedding["name"] for embedding in embeddings), manifest.lineage),
         hypernetworks=_view_trained(take.record.get("hypernetworks", ()), take.hypernetworks, manifest.lineage),

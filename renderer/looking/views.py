@@ -49,7 +49,8 @@ class TakeView:
     """A take on the sheet.
 
     `picture` and `thumb` are URLs relative to the sheet, '' unless `status` is `painted`; `missing` was painted, but
-    its file is gone or damaged. `width` and `height` in pixels. `picked`: the author chose it.
+    its file is gone or damaged. `width` and `height` in pixels. `picked`: the author chose it. `record` is what the
+    picture was painted from: of a draft, the draft's.
     """
 
     key: str
@@ -87,6 +88,11 @@ class TakeView:
         return "".join(part.text for part in self.negative)
 
     @property
+    def draft(self) -> bool:
+        """Whether the picture is only a draft."""
+        return self.status == "painted" and self.record.get("draft") is True
+
+    @property
     def alt(self) -> str:
         """The picture in words: the prompt without its style, at most 100 columns of it."""
         text = " ".join("".join(part.text for part in self.prompt if part.origin != "style").split())
@@ -108,7 +114,9 @@ class TakeView:
             "size": f"{self.width} × {self.height}",
             "steps": record.get("steps"),
             "guidance": record.get("guidance"),
+            "guidance_interval": "–".join(f"{end:g}" for end in record.get("guidance_interval", ())),
             "sampler": record.get("sampler"),
+            "cache_interval": record.get("cache_interval"),
             "model": record.get("model"),
             "precision": record.get("precision"),
             "reproducible": record.get("reproducible"),
@@ -155,7 +163,7 @@ class SceneView:
         """Why takes failed: each reason with the takes that it kept from being painted."""
         reasons: dict[str, list[str]] = {}
         for take in self.takes:
-            if take.status == "failed":
+            if take.reason or take.status == "failed":
                 reasons.setdefault(take.reason, []).append(take.name.short)
         return reasons
 
@@ -178,7 +186,8 @@ class GridPage:
 class PageView:
     """The sheet of a story. `painting`: how many takes of how many are done, None once all is done.
 
-    `counts` has `painted`, `missing`, `failed` and `unpainted` takes; `command` paints what is missing. `story` is the
+    `counts` has `painted` (of these `draft`), `missing`, `failed` and `unpainted` takes; `command` paints what is
+    missing, and drafts in full. `story` is the
     run folder's name, `source` the story's file; `decisions` by key, as `review.json` has them.
     """
 
@@ -202,13 +211,14 @@ class PageView:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """Takes by status."""
-        return Counter(take.status for take in self._takes())
+        """Takes by status; `draft`: those painted as drafts only."""
+        takes = list(self._takes())
+        return Counter(take.status for take in takes) | Counter(draft=sum(take.draft for take in takes))
 
     @property
     def takes(self) -> int:
         """The number of takes of the story."""
-        return sum(self.counts.values())
+        return sum(len(scene.takes) for scene in self.scenes)
 
     @property
     def seconds(self) -> float | None:

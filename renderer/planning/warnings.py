@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from renderer.errors import EmbeddingError, Problem
+from renderer.kolors.card import WHOLE
 from renderer.kolors.embeddings import inspect_embedding
 from renderer.kolors.files.lineage import lineage_of
 from renderer.kolors.text import PREFIX, WORD, cut_at, placeholder
+from renderer.planning.drafts import FEW_STEPS
 from renderer.prompts import Part
 from renderer.reading.lora_folders import find_file
 from renderer.reading.yaml_file import Where
@@ -28,6 +30,7 @@ def warnings_of(plan: Plan) -> Iterator[Problem]:
     """The storyboard's own warnings, and what only its takes show."""
     yield from plan.storyboard.warnings
     yield from _strange_sizes(plan)
+    yield from _vain_intervals(plan)
     yield from _other_editions(plan)
     yield from _unlisted_embeddings(plan)
     yield from _unused_embeddings(plan)
@@ -50,6 +53,26 @@ def _strange_sizes(plan: Plan) -> Iterator[Problem]:
             f"{card.name} has seen pictures of {known} only; at {size[0]}x{size[1]} figures may be cut or doubled.",
             f"Leave the size out, or use {known}.",
         )
+
+
+def _vain_intervals(plan: Plan) -> Iterator[Problem]:
+    """One warning for each interval that changes nothing, or more than is good."""
+    board = plan.storyboard
+    told: set[Where] = set()
+    for scene in board.scenes:
+        guided, cached = (board.setting_of(scene.id, f"{name}_interval") for name in ("guidance", "cache"))
+        if scene.guidance_interval != WHOLE and scene.guidance == 1 and guided not in told:
+            told.add(guided)
+            yield board.problem(
+                guided, "with guidance 1 there is none to apply.", "Leave it out, or give a higher guidance."
+            )
+        if scene.cache_interval > 1 and scene.sampler == "lcm" and scene.steps <= FEW_STEPS and cached not in told:
+            told.add(cached)
+            yield board.problem(
+                cached,
+                f"{scene.steps} steps of lcm are too different to reuse what another found.",
+                "Leave it out here; it is for samplers that take more steps.",
+            )
 
 
 def _other_editions(plan: Plan) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from renderer.kolors.card import KOLORS
+from renderer.kolors.card import KOLORS, WHOLE
 from renderer.reading.adapter_entries import ReplaceEmbeddings, ReplaceHypernetworks, ReplaceLoras, SweepEntry
 from renderer.reading.adapters import Adapters
 from renderer.reading.casting import Casting
@@ -94,6 +94,8 @@ class Resolver:
             steps=entry.steps or story.steps or card.steps,
             guidance=next(scale for scale in (entry.guidance, story.guidance, card.guidance) if scale is not None),
             sampler=entry.sampler or story.sampler or card.sampler,
+            guidance_interval=entry.guidance_interval or story.guidance_interval or WHOLE,
+            cache_interval=entry.cache_interval or story.cache_interval or 1,
             base_loras=base,
             own_loras=own,
             characters=tuple(appearing),

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from renderer.kolors.card import Sampler
+from renderer.kolors.card import WHOLE, Interval, Sampler
 from renderer.reading.yaml_file import Where
 from renderer.take_name import TakeName
 
@@ -124,6 +124,8 @@ class Scene:
     steps: int
     guidance: float
     sampler: Sampler
+    guidance_interval: Interval = WHOLE
+    cache_interval: int = 1
     base_loras: tuple[LoraUse, ...] = ()
     own_loras: tuple[LoraUse, ...] = ()
     characters: tuple[str, ...] = ()

@@ -20,8 +20,10 @@ from renderer.reading.adapter_entries import (
 )
 from renderer.reading.authoring import LIST, MAPPING, NUMBER, TEXT, Authored, one_of_forms
 from renderer.reading.values import (
+    CacheInterval,
     Flag,
     Guidance,
+    GuidanceInterval,
     Name,
     Number,
     Prompt,
@@ -134,6 +136,12 @@ class SceneEntry(Authored):
     steps: Steps | None = Field(None, description="Used instead of the story's steps.")
     guidance: Guidance | None = Field(None, description="Used instead of the story's guidance.")
     sampler: Sampler | None = Field(None, description="Used instead of the story's sampler.")
+    guidance_interval: GuidanceInterval | None = Field(
+        None, description="Used instead of the story's guidance interval; [0, 1] guides every step."
+    )
+    cache_interval: CacheInterval | None = Field(
+        None, description="Used instead of the story's cache interval; 1 reuses nothing."
+    )
     loras: LorasForm | None = Field(
         None, description="LoRAs added to the story's; {replace: […]} takes the place of the story's."
     )
@@ -174,6 +182,16 @@ class Shared(Authored):
         None, description="Classifier-free guidance scale; 1 paints without the negative prompt. Default: the model's."
     )
     sampler: Sampler | None = Field(None, description="How noise is removed step by step. Default: the model's.")
+    guidance_interval: GuidanceInterval | None = Field(
+        None,
+        description="In which part of the steps guidance is applied, such as [0.2, 0.8]: the others take half the time."
+        " Default: [0, 1], all of them.",
+    )
+    cache_interval: CacheInterval | None = Field(
+        None,
+        description="With 3, only each third step goes through the whole model, and the others reuse what it found:"
+        " quicker, a little less exact. Default: 1, all do.",
+    )
     style: Text | None = Field(None, description="Stands before every prompt.")
     negative: Text | None = Field(None, description="What is not to be seen in any scene.")
     loras: Loras | None = Field(None, description="LoRAs of every scene: names, or {name: …, strength: …}.")
@@ -191,7 +209,9 @@ class Shared(Authored):
     )
     grid: GridEntry | None = Field(None, description="How the grid of pictures is laid out.")
     precision: Precision | None = Field(
-        None, description="Number format of the weights while painting. Default: what the machine does best."
+        None,
+        description="Number format of the weights while painting, fp8 being the least exact. Default: what the machine"
+        " does best.",
     )
     reproducible: Literal["standard", "strict"] | None = Field(
         None,

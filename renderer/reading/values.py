@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from renderer.kolors.card import Interval
 from renderer.reading.authoring import describe, refuse
 from renderer.reading.name import MAX_ID, check_name
 from renderer.reading.size import SIZE_PATTERN, read_size
@@ -39,6 +40,21 @@ def _size(value: object) -> str:
     return value
 
 
+def _interval(value: object) -> Interval:
+    is_pair = isinstance(value, list) and len(value) == 2 and all(type(end) in (int, float) for end in value)
+    if not isinstance(value, list) or not is_pair:
+        raise refuse(f"expected two numbers from 0 to 1, got {describe(value)}.", _INTERVAL_EXAMPLE)
+    start, end = value
+    if not 0 <= start < end <= 1:
+        shown = ", ".join(describe(number).removeprefix("the number ") for number in value)
+        what = f"has to begin at 0 or later and end after that, at 1 or earlier; got [{shown}]."
+        raise refuse(what, _INTERVAL_EXAMPLE)
+    return float(start), float(end)
+
+
+_INTERVAL_EXAMPLE = "Write [0.2, 0.8] for the middle of the steps, [0, 1] for all of them."
+
+
 def check_each_once(word: str, values: Iterable[float]) -> None:
     """Raises pydantic's error where one of these numbers is given twice; `word` says what they are."""
     seen: set[float] = set()
@@ -62,6 +78,20 @@ Seed = Annotated[Whole, Field(ge=0, le=MAX_SEED)]
 Strength = Annotated[Number, Field(ge=-4, le=4)]
 Steps = Annotated[Whole, Field(ge=1, le=1000)]
 Guidance = Annotated[Number, Field(ge=0, le=50)]
+GuidanceInterval = Annotated[
+    Interval,
+    BeforeValidator(_interval),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "number", "minimum": 0, "maximum": 1},
+            "minItems": 2,
+            "maxItems": 2,
+            "examples": [[0.2, 0.8]],
+        }
+    ),
+]
+CacheInterval = Annotated[Whole, Field(ge=1, le=16)]
 Size = Annotated[
     str,
     BeforeValidator(_size),

@@ -50,12 +50,13 @@ function drawScene(scene) {
   document.getElementById(`scene-${scene.number}`).classList.toggle("unseen", scene.changed.length > 0 && !seen);
 }
 
-// The marks of a take: pick or reject, stars, its note; or that it wants to be looked at again.
+// The marks of a take: pick or reject, stars, its note; that it is only a draft, or wants to be looked at again.
 function marksOf(key) {
   const flag = flagOf(key);
   const marks = [];
   if (flag === "pick") marks.push(worded(make("strong", { class: "pick" }), "pick"));
   if (flag === "reject") marks.push(worded(make("strong", { class: "reject" }), "rejected"));
+  if (story.takes[key].draft) marks.push(worded(make("strong", { class: "draft" }), "draft"));
   if (isRepainted(key)) marks.push(worded(make("strong", { class: "anew" }), "look_again"));
   if (starsOf(key)) marks.push(starMark(starsOf(key)));
   if (noteOf(key)) marks.push(make("q", { class: "said", title: noteOf(key).slice(0, 1000) }, make("bdi", { text: noteOf(key) })));
@@ -69,7 +70,7 @@ function starMark(stars) {
 function spokenTake(key) {
   const take = story.takes[key];
   const flag = { pick: word("pick"), reject: word("rejected"), none: isReviewed(key) ? word("neither") : word("unreviewed") };
-  const parts = [take.label, take.status !== "painted" && word(`take_${take.status}`), flag[flagOf(key)]];
+  const parts = [take.label, take.status !== "painted" && word(`take_${take.status}`), take.draft && word("draft"), flag[flagOf(key)]];
   if (starsOf(key)) parts.push(word(`stars_${starsOf(key)}`));
   if (noteOf(key)) parts.push(`${word("note")}: ${noteOf(key).slice(0, 200)}`);
   return parts.filter(Boolean).join(", ");
