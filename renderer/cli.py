@@ -101,6 +101,7 @@ def plan(
     seed: Seeds = None,
     more: Annotated[int, typer.Option(help="As if so many more seeds were asked for.", min=0)] = 0,
     draft: Annotated[bool, typer.Option("--draft", help="As if drafts were asked for.")] = False,
+    picks: Annotated[bool, typer.Option("--picks", help="As if only the story's picks were asked for.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     loras: Loras = None,
 ) -> None:
@@ -114,7 +115,7 @@ def plan(
         print(json.dumps(plan_data(planned), ensure_ascii=False, indent=1))
         return
     _say_warnings(planned)
-    say_plan(planned, scene or [], seed or [])
+    say_plan(planned, scene or [], seed or [], picks)
 
 
 @app.command()
@@ -128,6 +129,7 @@ def render(
     draft: Annotated[
         bool, typer.Option("--draft", help="Quick drafts for takes without a picture; a later render paints in full.")
     ] = False,
+    picks: Annotated[bool, typer.Option("--picks", help="Only the takes that the story picks.")] = False,
     limit: Annotated[int | None, typer.Option(help="Paint at most so many takes now.", min=0)] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the sheet in the browser.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another render paints into the folder.")] = False,
@@ -153,6 +155,7 @@ def render(
         scenes=scene or (),
         seeds=seed or (),
         draft=draft,
+        picks=picks,
         limit=limit,
         loras=loras or (),
         templates=templates,

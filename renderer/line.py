@@ -54,6 +54,7 @@ def render(
     seeds: Sequence[int] = (),
     more: int = 0,
     draft: bool = False,
+    picks: bool = False,
     limit: int | None = None,
     wait: bool = False,
     loras: Sequence[Path] = (),
@@ -64,8 +65,9 @@ def render(
 ) -> Result:
     """Turn a storyboard file into pictures, a grid and a sheet; takes whose picture is there are not painted again.
 
-    `scenes` and `seeds` choose what is painted now (default: all), `limit` how many at most, `more` asks for seeds
-    beyond those of the file, `draft` for quick drafts of takes that have no picture yet. `out` is the run folder
+    `scenes` and `seeds` choose what is painted now (default: all), `limit` how many at most, `picks` only what the
+    story picks; `more` asks for seeds beyond those of the file, `draft` for quick drafts of takes that have no picture
+    yet. `out` is the run folder
     (default: `renders/<stem>` in the working folder). Raises AuthoringError with every problem of the file, ModelError,
     LoraError or RunFolderError before anything is painted. Where no `painter` is given, `open_painter` makes the one
     for a plan (default: the plan's model is opened).
@@ -74,11 +76,11 @@ def render(
     opened = open_painter or open_kolors
     planned = partial(plan_story, story, out=out, more=more, more_for=scenes, loras=loras, draft=draft)
     plan = planned()
-    _check_selection(plan, scenes, seeds)
-    if plan.select(scenes, seeds, limit) and painter is None:
+    _check_selection(plan, scenes, seeds, picks)
+    if plan.select(scenes, seeds, limit, picks) and painter is None:
         painter = opened(plan)
     with open_run(plan, planned, wait) as run:
-        chosen = run.plan.select(scenes, seeds, limit)
+        chosen = run.plan.select(scenes, seeds, limit, picks)
         try:
             outcome = _painted(
                 run, chosen, lambda: painter or opened(run.plan), observer or default_observer(), templates
@@ -169,7 +171,12 @@ def _look(run: Run, templates: Path | None) -> tuple[Path, ...]:
     return pages
 
 
-def _check_selection(plan: Plan, scenes: Sequence[str], seeds: Sequence[int]) -> None:
+def _check_selection(plan: Plan, scenes: Sequence[str], seeds: Sequence[int], picks: bool = False) -> None:
+    if picks and not plan.picks:
+        raise StoryboardError(
+            f"{plan.storyboard.path}: no scene has a pick yet. Choose with `storyboard review "
+            f"{plan.storyboard.path}`, or write `pick: SEED` into a scene."
+        )
     known = [scene.id for scene in plan.storyboard.scenes]
     for scene in scenes:
         if scene not in known:

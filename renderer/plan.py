@@ -20,6 +20,7 @@ from renderer.reading.scene import Sweep
 from renderer.reasons import LastRender, why_painted
 from renderer.storyboard import Resolved, Scene, Storyboard, load_storyboard
 from renderer.take import Take
+from renderer.take_name import TakeName
 from renderer.timing import estimate
 
 RUNS = Path("renders")
@@ -75,11 +76,21 @@ class Plan:
         waiting = {planned.take.key: planned for planned in reversed(self.takes) if planned.reason}
         return tuple(planned for planned in self.takes if waiting.get(planned.take.key) is planned)
 
+    @cached_property
+    def picks(self) -> frozenset[tuple[str, TakeName]]:
+        """The takes that the story picks, by scene and name."""
+        return frozenset((scene.id, scene.pick) for scene in self.storyboard.scenes if scene.pick is not None)
+
     def select(
-        self, scenes: Sequence[str] = (), seeds: Sequence[int] = (), limit: int | None = None
+        self, scenes: Sequence[str] = (), seeds: Sequence[int] = (), limit: int | None = None, picks: bool = False
     ) -> tuple[PlannedTake, ...]:
-        """Of the takes to paint, those of the given scenes and seeds (all where none is given), at most `limit`."""
-        return tuple([planned for planned in self.to_paint if planned.chosen(scenes, seeds)][:limit])
+        """Of the takes to paint, those of the given scenes and seeds (all where none is given), at most `limit`; with
+        `picks` only those that the story picks.
+        """
+        chosen = [planned for planned in self.to_paint if planned.chosen(scenes, seeds)]
+        if picks:
+            chosen = [planned for planned in chosen if (planned.take.scene, planned.take.name) in self.picks]
+        return tuple(chosen[:limit])
 
     def seconds(self, takes: Iterable[PlannedTake]) -> float | None:
         """How long painting `takes` will take on this machine, from the takes it has painted; None where it has not."""

@@ -330,3 +330,20 @@ def test_takes_without_a_draft_are_counted_as_such(run, tmp_path):
     assert f"4 of 4 takes to paint with {MINI.edition}, 3 drafts among them; " in run("plan", story, "--draft")[1]
     assert "3 drafts and 1 take painted.\n" in run("render", story, "--draft", painter=FakePainter())[1]
     assert [each.reason for each in planned(story).takes] == ["only a draft so far"] * 2 + ["", "only a draft so far"]
+
+
+def test_of_drafts_only_the_picks_are_painted_in_full(run, tmp_path):
+    story = write_story(tmp_path, STORY.replace("seeds: [0, 1]", "seeds: [0, 1]\n    pick: 1"))
+    render_fake(story, draft=True)
+    assert "1 of 4 takes to paint" in run("plan", story, "--picks")[1]
+    painter = FakePainter()
+    code, out, _ = run("render", story, "--picks", painter=painter)
+    assert code == 0 and "1 take painted, 3 left for later.\n" in out
+    assert shown(story) == [True, False, True, True]
+    assert "Nothing to paint" in run("render", story, "--picks", painter=painter)[1]
+
+
+def test_picks_of_a_story_without_any_are_an_error_that_says_how_to_choose(run, tmp_path):
+    story = write_story(tmp_path)
+    code, _, err = run("render", story, "--picks", painter=FakePainter())
+    assert code == 2 and f"no scene has a pick yet. Choose with `storyboard review {story}`" in " ".join(err.split())

@@ -31,10 +31,10 @@ STATES = {True: ("to paint", "yellow"), False: ("up to date", "green")}
 _Row = tuple[str, ...]
 
 
-def say_plan(planned: Plan, scenes: Sequence[str], seeds: Sequence[int]) -> None:
-    """Each take with why it is painted, and what painting those of these scenes and seeds comes to."""
+def say_plan(planned: Plan, scenes: Sequence[str], seeds: Sequence[int], picks: bool = False) -> None:
+    """Each take with why it is painted, and what painting those of these scenes and seeds, or the picks, comes to."""
     out.print(take_table(planned, out.width), soft_wrap=False)
-    chosen = planned.select(scenes, seeds)
+    chosen = planned.select(scenes, seeds, picks=picks)
     seconds = planned.seconds(chosen)
     how_long = "time not known on this machine yet" if seconds is None else f"about {duration(max(1.0, seconds))}"
     size = planned.bytes(chosen) / 1e6
