@@ -22,10 +22,10 @@ from renderer.benching.findings import (
 )
 from renderer.benching.flops import Flops, picture_flops
 from renderer.benching.model import NEGATIVE, PROMPT, FromFolder, OfRandomWeights, Subject
-from renderer.benching.painters import BatchPainter, Diffusers, Own, PlainLoop, kolors_pipeline
+from renderer.benching.painters import BatchPainter, Diffusers, Drafts, Own, PlainLoop, kolors_pipeline
 from renderer.benching.parts import FULL_SIZE
 from renderer.benching.random_weights import require_room
-from renderer.benching.report import OWN, WHO, Report, Stage
+from renderer.benching.report import OTHERS, OWN, Report, Stage
 from renderer.benching.rounds import Rounds, Runs, paint_rounds
 from renderer.benching.settings import Settings
 from renderer.benching.work import SAMPLER, Work
@@ -37,6 +37,7 @@ from renderer.kolors.quick.float8 import FLOAT8
 from renderer.kolors.studio import Studio
 from renderer.metadata import encode_png
 from renderer.take import Take
+from renderer.verify import psnr
 
 Tell = Callable[[str], None]
 
@@ -56,7 +57,8 @@ def benchmark(settings: Settings, tell: Tell = lambda words: None, device: str |
         subject = FromFolder(settings.folder, settings.card, on, precision)
     tell("counting operations")
     size = (settings.width, settings.height)
-    flops = picture_flops(subject.parts, *size, settings.steps, settings.card.text_length)
+    draft = settings.card.draft if settings.draft else None
+    flops = picture_flops(subject.parts, *size, settings.steps, settings.card.text_length, draft)
     tell("reading texts")
     read = [subject.read() for _ in range(1 + settings.repeat)][1:]
     tell("loading UNet and VAE")
@@ -78,7 +80,14 @@ def benchmark(settings: Settings, tell: Tell = lambda words: None, device: str |
         *painting_stages(best, rounds, flops),
         stage("write", "a picture: PNG encoded, written, synced", _writing(settings, best, studio, work)),
     )
-    notes = (disturbed, *_missing(settings, rounds), *rounds.skipped, *not_compared(rounds), *not_compiled(rounds))
+    notes = (
+        disturbed,
+        *_missing(settings, rounds),
+        *rounds.skipped,
+        *not_compared(rounds),
+        *not_compiled(rounds),
+        *_likeness(rounds, studio, on),
+    )
     return _report(settings, work, flops, rounds, stages, tuple(filter(None, notes)))
 
 
@@ -87,6 +96,8 @@ def _painters(settings: Settings, work: Work, subject: Subject, studio: Studio) 
     vae = subject.vae()
     ways = (False, True) if settings.compiled else (False,)
     own: list[BatchPainter] = [Own(work, studio, vae, batch, way) for way in ways for batch in settings.batches]
+    if settings.draft:
+        own += [Drafts(work, studio, vae, batch, settings.card.draft) for batch in settings.batches]
     if not settings.compare:
         return own
     shared = memory.attempted(subject.unrounded, work.device) if work.precision == "fp8" else studio.denoiser
@@ -121,6 +132,16 @@ def _writing(settings: Settings, best: Runs, studio: Studio, work: Work) -> list
         return [once()[0] for _ in range(1 + settings.repeat)][1:]
 
 
+def _likeness(rounds: Rounds, studio: Studio, device: torch.device) -> list[str]:
+    """How like their full picture drafts are, in words: of the first picture of the smallest batch."""
+    drafts = [runs for runs in rounds.runs if runs.painter.who == "storyboard (draft)"]
+    if not drafts:
+        return []
+    latents = (runs.latents for runs in (rounds.runs[0], drafts[0]))
+    full, draft = (studio.decode(it[0].to(device)) for it in latents if it is not None)
+    return [f"storyboard (draft): {psnr(full, draft):.1f} dB (PSNR) from the full picture, the first of them"]
+
+
 def _report(
     settings: Settings, work: Work, flops: Flops, rounds: Rounds, stages: tuple[Stage, ...], notes: tuple[str, ...]
 ) -> Report:
@@ -150,4 +171,4 @@ def _report(
 def _missing(settings: Settings, rounds: Rounds) -> list[str]:
     """The others of which not even the weights fit into memory beside this program's."""
     named = {runs.painter.who for runs in rounds.runs} | {words.partition(",")[0] for words in rounds.skipped}
-    return [f"{who}: out of memory" for who in WHO if settings.compare and who not in (*OWN, *named)]
+    return [f"{who}: out of memory" for who in OTHERS if settings.compare and who not in named]

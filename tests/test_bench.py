@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import asdict, replace
 
@@ -20,7 +21,7 @@ from renderer.benchmark import benchmark
 from renderer.commands.bench import bench, say_report
 from renderer.commands.console import out
 from renderer.errors import StoryboardError
-from renderer.kolors.card import BUNDLED, read_card, write_card
+from renderer.kolors.card import BUNDLED, Draft, read_card, write_card
 from renderer.kolors.kernels import compiled
 from tests.stories import MINI
 from tests.tiny_kolors import make_folder
@@ -137,6 +138,16 @@ def test_compiled_it_paints_the_same_and_says_what_compiling_took(folder, capsys
     say_report(report)
     said = capsys.readouterr().out
     assert "storyboard (compiled): the same by code" in said and "ing s" in said
+
+
+def test_a_draft_takes_less_arithmetic_and_says_how_like_the_full_picture_it_is(folder):
+    settings = choose(str(folder), "32x32", 12, (1, 2), repeat=1, compare=False, draft=True)
+    card = settings.card.model_copy(update={"draft": Draft(sampler="euler", steps=6, cache_interval=2)})
+    report = benchmark(replace(settings, card=card), device="cpu")
+    assert [(row.who, row.batch) for row in report.rows[2:]] == [("storyboard (draft)", 1), ("storyboard (draft)", 2)]
+    assert 0.25 < report.rows[2].tflop / report.rows[0].tflop < 0.5  # half of the steps, and half of those in part
+    assert report.best.who == "storyboard"
+    assert re.fullmatch(r"storyboard \(draft\): \d+\.\d dB \(PSNR\) from the full picture, .*", report.notes[-1])
 
 
 def test_a_compiler_that_fails_is_told_and_the_rest_is_measured(folder, monkeypatch):

@@ -83,7 +83,7 @@ def latents_range(rounds: Rounds) -> float:
 
 def _row(runs: Runs, rounds: Rounds, flops: Flops, on_cpu: bool) -> Row:
     painter = runs.painter
-    work = flops.denoising if painter.who in OWN else flops.plain
+    work = {**dict.fromkeys(OWN, flops.denoising), "storyboard (draft)": flops.drafting}.get(painter.who, flops.plain)
     denoise, seconds = median(runs.denoise), median(runs.seconds)
     return Row(
         who=painter.who,

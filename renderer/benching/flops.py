@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from renderer.benching.parts import Parts
+from renderer.kolors.card import Draft
 from renderer.kolors.chatglm import Layer, Place
 from renderer.kolors.sampling import LATENT_CHANNELS, LATENT_FACTOR, Conditions, denoise, make_stepper
 from renderer.kolors.weights import Denoiser, build_unet
@@ -25,13 +26,14 @@ META = torch.device("meta")
 @dataclass(frozen=True, slots=True)
 class Flops:
     """Multiplications and additions for one picture: `forward` is the UNet called once for one picture, `denoising`
-    all that this program does in all steps, `plain` the same without anything kept from step to step. `reading` is one
-    text through all layers of ChatGLM3.
+    all that this program does in all steps, `plain` the same without anything kept from step to step, `drafting` all
+    that a draft takes. `reading` is one text through all layers of ChatGLM3.
     """
 
     forward: int
     denoising: int
     plain: int
+    drafting: int
     decoding: int
     reading: int
 
@@ -43,7 +45,9 @@ def count_flops(work: Callable[[], object]) -> int:
     return int(counter.get_total_flops())
 
 
-def picture_flops(parts: Parts, width: int, height: int, steps: int, text_length: int) -> Flops:
+def picture_flops(
+    parts: Parts, width: int, height: int, steps: int, text_length: int, draft: Draft | None = None
+) -> Flops:
     """For a guided picture of that size (pixels), with texts of `text_length` pieces."""
     latents = torch.empty(1, LATENT_CHANNELS, height // LATENT_FACTOR, width // LATENT_FACTOR, device=META)
     with META:
@@ -58,6 +62,9 @@ def picture_flops(parts: Parts, width: int, height: int, steps: int, text_length
         forward=forward,
         denoising=one + (steps - 1) * (two - one),
         plain=2 * steps * forward,
+        drafting=0
+        if draft is None
+        else count_flops(lambda: _denoise(Denoiser(unet, projection), latents, steps, text_length, draft)),
         decoding=count_flops(lambda: _decode(parts, latents)),
         reading=_reading(parts.text, text_length),
     )
@@ -69,11 +76,22 @@ def _forward(unet: nn.Module, config: dict[str, Any], latents: Tensor, text_leng
     unet(latents, torch.empty((), device=META), states, added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids})
 
 
-def _denoise(denoiser: Denoiser, latents: Tensor, steps: int, text_length: int) -> None:
+def _denoise(denoiser: Denoiser, latents: Tensor, steps: int, text_length: int, draft: Draft | None = None) -> None:
     width = denoiser.text_projection.in_features
     states, pooled = torch.empty(1, text_length, width, device=META), torch.empty(1, width, device=META)
     told = Conditions(states, pooled, torch.empty(6, device=META), states, pooled)
-    denoise(denoiser, latents, told, make_stepper("euler", steps, []), 5.0)
+    if draft is None:
+        denoise(denoiser, latents, told, make_stepper("euler", steps, []), 5.0)
+        return
+    denoise(
+        denoiser,
+        latents,
+        told,
+        make_stepper(draft.sampler, min(steps, draft.steps), []),
+        5.0,
+        guidance_interval=draft.guidance_interval,
+        cache_interval=draft.cache_interval,
+    )
 
 
 def _decode(parts: Parts, latents: Tensor) -> None:

@@ -13,7 +13,7 @@ from renderer.benching.parts import Parts
 from renderer.benching.report import Who
 from renderer.benching.work import SAMPLER, Work
 from renderer.errors import ModelError
-from renderer.kolors.card import Precision
+from renderer.kolors.card import Draft, Precision, Sampler
 from renderer.kolors.device import DTYPES, exact_kernels, vae_dtype, wide
 from renderer.kolors.sampling import SCHEDULE, denoise, make_stepper
 from renderer.kolors.studio import Studio
@@ -52,6 +52,8 @@ class Own:
         self.batch, self.precision = batch, work.precision
         self.weights = _bytes(studio.denoiser.unet, studio.denoiser.text_projection, vae)
         self._work, self._studio = work, studio
+        self._sampler: Sampler = SAMPLER
+        self._quick: dict[str, Any] = {}
 
     def denoise(self, steps: int) -> Tensor:
         with exact_kernels(self._work.precision, strict=False), self._studio.compiling(self._is_compiled) as use:
@@ -59,8 +61,9 @@ class Own:
                 self._studio.denoiser,
                 self._work.noise(self.batch),
                 self._work.conditions(self.batch, DTYPES[self.precision]),
-                make_stepper(SAMPLER, steps, []),
+                make_stepper(self._sampler, steps, []),
                 self._work.guidance,
+                **self._quick,
             )
         if use.ran:
             self.compile_seconds = (self.compile_seconds or 0.0) + use.seconds
@@ -73,6 +76,19 @@ class Own:
                     self._studio.decode(each)
                 except FloatingPointError as error:
                     raise ModelError(f"{error}, in {self._work.precision}. Choose another --precision.") from error
+
+
+class Drafts(Own):
+    """This program, painting drafts."""
+
+    def __init__(self, work: Work, studio: Studio, vae: nn.Module, batch: int, draft: Draft) -> None:
+        super().__init__(work, studio, vae, batch)
+        self.who = "storyboard (draft)"
+        self._sampler, self._most_steps = draft.sampler, draft.steps
+        self._quick = {"guidance_interval": draft.guidance_interval, "cache_interval": draft.cache_interval}
+
+    def denoise(self, steps: int) -> Tensor:
+        return super().denoise(min(steps, self._most_steps))
 
 
 class PlainLoop:

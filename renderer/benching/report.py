@@ -6,11 +6,13 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Who = Literal["storyboard", "storyboard (compiled)", "plain loop", "diffusers"]
+Who = Literal["storyboard", "storyboard (compiled)", "storyboard (draft)", "plain loop", "diffusers"]
 OWN: tuple[Who, ...] = ("storyboard", "storyboard (compiled)")
+OTHERS: tuple[Who, ...] = ("plain loop", "diffusers")
 WHO: dict[Who, str] = {
     "storyboard": "this program: all takes of a batch with their negatives in one call",
     "storyboard (compiled)": "the same by code that torch's compiler makes, once for each batch size",
+    "storyboard (draft)": "the same as a draft, as the model's card has it: fewer steps, some of them in part",
     "plain loop": "DiffSynth's UNet as its users call it: a picture at a time, two calls a step, eager",
     "diffusers": "diffusers.KolorsPipeline",
 }

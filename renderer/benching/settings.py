@@ -16,7 +16,7 @@ from renderer.reading.size import read_size, size_for
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`folder` is None where weights are to be random, at Kolors' size. Sizes in pixels; `repeat` counts rounds.
-    `compiled`: this program is measured compiled, too.
+    `compiled`, `draft`: this program is measured compiled, or painting drafts, too.
     """
 
     folder: Path | None
@@ -30,6 +30,7 @@ class Settings:
     repeat: int
     compare: bool
     compiled: bool = False
+    draft: bool = False
 
 
 def choose(
@@ -42,6 +43,7 @@ def choose(
     repeat: int = 5,
     compare: bool = True,
     compiled: bool = False,
+    draft: bool = False,
 ) -> Settings:
     """Settings from what a person asked for; what is None is as the model's card has it.
 
@@ -66,6 +68,7 @@ def choose(
         repeat=repeat,
         compare=compare,
         compiled=compiled,
+        draft=draft,
     )
 
 

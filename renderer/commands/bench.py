@@ -49,6 +49,7 @@ def bench(
     compile_: Annotated[
         bool, typer.Option("--compile", help="Also measure this program compiled, which takes a minute or more first.")
     ] = False,
+    draft: Annotated[bool, typer.Option("--draft", help="Also measure drafts.")] = False,
     json_: Annotated[Path | None, typer.Option("--json", help="Also write what was found to this file.")] = None,
 ) -> None:
     """Measure how fast this machine paints, stage by stage, beside DiffSynth's plain loop and diffusers."""
@@ -57,7 +58,8 @@ def bench(
 
     if json_ is not None and not json_.parent.is_dir():
         raise StoryboardError(f"--json {json_}: there is no folder {json_.parent}. Make it first.")
-    settings = choose(model, size, steps, read_batches(batch), precision, random_weights, repeat, compare, compile_)
+    batches = read_batches(batch)
+    settings = choose(model, size, steps, batches, precision, random_weights, repeat, compare, compile_, draft)
     with err.status("importing torch") as status:
         from renderer.benchmark import benchmark
 
