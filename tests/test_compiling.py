@@ -249,7 +249,7 @@ def test_painting_without_compiling_imports_no_compiler(folder):
     code = (
         "import sys\nfrom pathlib import Path\nfrom renderer.kolors.studio import Studio\nimport torch\n"
         f"studio = Studio(Path({str(folder)!r}), torch.device('cpu'))\n"
-        "studio.prepare('fp32', (), (), lambda done, total: None)\n"
+        "studio.prepare('fp32')\n"
         "with studio.compiling(False):\n    pass\n"
         "assert 'torch._inductor.compile_fx' not in sys.modules\n"
     )

@@ -386,7 +386,7 @@ def test_a_model_of_another_kind_is_refused(folder, tmp_path):
 @pytest.mark.parametrize("cramped", [1, 2])
 def test_a_text_encoder_that_does_not_fit_beside_the_unet_gets_its_room(folder, cramped):
     studio = Studio(folder, torch.device("cpu"))
-    studio.prepare("fp32", (), (), lambda done, total: None)
+    studio.prepare("fp32")
     tries = []
 
     def work():

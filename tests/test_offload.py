@@ -249,7 +249,7 @@ def test_what_needs_no_streaming_is_painted_first(folder):
 def test_the_studio_knows_what_its_weights_take(folder):
     studio = Studio(folder, CPU)
     assert studio.resident == 0
-    studio.prepare("fp32", (), (), lambda done, total: None)
+    studio.prepare("fp32")
     sizes = sizes_of(folder)
     projection = sum(it.numel() for it in studio.denoiser.text_projection.parameters())
     assert studio.resident == (sizes.unet + sizes.vae - projection) * 4

@@ -204,7 +204,8 @@ def test_words_say_what_to_do():
 def test_batches_on_the_cpu():
     sizes, room = sizes_of(MINI), Room("cpu", 10 * GIB, 10 * GIB)
     for width, height, strict, batch in (
-        (96, 96, False, 4),
+        (96, 96, False, 8),
+        (256, 256, False, 4),
         (96, 96, True, 1),
         (512, 256, False, 2),
         (2048, 2048, False, 1),
@@ -213,7 +214,7 @@ def test_batches_on_the_cpu():
         assert found is not None and (found.unet, found.batch) == ("whole", batch)
     assert place(sizes, Job(96, 96, "fp32"), room, pictures=3).batch == 3
     assert place(sizes, Job(96, 96, "fp32"), Room("cpu", 1, 1)) is None
-    assert reckless(sizes, Job(96, 96, "fp32"), Room("cpu", 1, 1)).batch == 4
+    assert reckless(sizes, Job(96, 96, "fp32"), Room("cpu", 1, 1)).batch == 8
 
 
 JOBS = st.builds(

@@ -58,7 +58,7 @@ class FromFolder:
 
     def studio(self) -> Studio:
         studio = Studio(self._folder, self._device)
-        studio.prepare(self._precision, (), (), lambda done, total: None)
+        studio.prepare(self._precision)
         return studio
 
     def unrounded(self) -> Denoiser:

@@ -14,17 +14,15 @@ from torch import Tensor, nn
 from renderer.benching.clock import free_memory
 from renderer.benching.parts import Parts
 from renderer.errors import ModelError
-from renderer.kolors.attention import fuse_projections
 from renderer.kolors.card import Precision
 from renderer.kolors.chatglm import Layer, Place
 from renderer.kolors.device import DTYPES, vae_dtype
 from renderer.kolors.encoder import Encoded
-from renderer.kolors.kernels.multiplying import quicken
 from renderer.kolors.layout import Component
+from renderer.kolors.lora.file import Shape
 from renderer.kolors.quick.float8 import use_float8
 from renderer.kolors.studio import Studio
 from renderer.kolors.weights import Denoiser, build_unet, fill
-from renderer.take import TakeHypernetwork, TakeLora
 
 NOWHERE = Path("random weights")
 SEED = 20
@@ -64,36 +62,23 @@ def require_room(parts: Parts, device: torch.device, precision: Precision, copie
 
 
 class RandomStudio(Studio):
-    """The studio with drawn weights in place of a folder's. It takes no LoRAs and no hypernetworks."""
+    """The studio with drawn weights in place of a folder's. No LoRA and no hypernetwork fits it."""
 
     def __init__(self, parts: Parts, device: torch.device) -> None:
         super().__init__(NOWHERE, device)
         self._parts = parts
 
-    def prepare(
-        self,
-        precision: Precision,
-        loras: tuple[TakeLora, ...] = (),
-        hypernetworks: tuple[TakeHypernetwork, ...] = (),
-        done: Callable[[int, int], None] = lambda done, total: None,
-        streamed: bool = False,
-    ) -> None:
-        """Draws UNet and VAE in this precision; a `streamed` UNet in the computer's memory. Raises ModelError where
-        they don't fit into memory.
-        """
-        assert not loras and not hypernetworks
-        with self._fitting():
-            self.release()
-            where = torch.device("cpu") if streamed else self.device
-            self._denoiser = random_denoiser(self._parts, where, DTYPES[precision])
-            if precision == "fp8":
-                use_float8(self._denoiser.unet)
-            fuse_projections(self._denoiser.unet)
-            quicken(self._denoiser.unet)
-            if streamed:
-                self._stream()
-            self._vae = random_module(self._parts.build_vae, "vae", self.device, vae_dtype(self.device, precision))
-            self.precision = precision
+    def _open_denoiser(self, precision: Precision, device: torch.device) -> Denoiser:
+        denoiser = random_denoiser(self._parts, device, DTYPES[precision])
+        if precision == "fp8":
+            use_float8(denoiser.unet)
+        return denoiser
+
+    def _open_vae(self, dtype: torch.dtype) -> nn.Module:
+        return random_module(self._parts.build_vae, "vae", self.device, dtype)
+
+    def _shapes(self) -> dict[str, Shape]:
+        return {}
 
 
 def random_denoiser(parts: Parts, device: torch.device, dtype: torch.dtype) -> Denoiser:

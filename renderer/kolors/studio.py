@@ -26,7 +26,7 @@ from renderer.kolors.hypernetworks import check_hypernetwork
 from renderer.kolors.kernels.compiled import CompiledUNet, Use
 from renderer.kolors.kernels.cuda_graphs import GraphedUNet
 from renderer.kolors.kernels.multiplying import quicken
-from renderer.kolors.lora.file import unet_shapes
+from renderer.kolors.lora.file import Shape, unet_shapes
 from renderer.kolors.lora.layers import check_lora
 from renderer.kolors.lora.merging import MergedUNet
 from renderer.kolors.tiles import decode_in_tiles
@@ -73,7 +73,7 @@ class Studio:
         """Raises LoraError, EmbeddingError or HypernetworkError where a take's file can't be used with this model."""
         takes = tuple(takes)
         for lora in dict.fromkeys(it for take in takes for it in take.loras):
-            check_lora(lora, unet_shapes(self.folder))
+            check_lora(lora, self._shapes())
         for embedding in dict.fromkeys(it for take in takes for it in take.embeddings):
             check_embedding(embedding, self.folder)
         for hypernetwork in dict.fromkeys(it for take in takes for it in take.hypernetworks):
@@ -82,9 +82,9 @@ class Studio:
     def prepare(
         self,
         precision: Precision,
-        loras: tuple[TakeLora, ...],
-        hypernetworks: tuple[TakeHypernetwork, ...],
-        done: Callable[[int, int], None],
+        loras: tuple[TakeLora, ...] = (),
+        hypernetworks: tuple[TakeHypernetwork, ...] = (),
+        done: Callable[[int, int], None] = lambda done, total: None,
         streamed: bool = False,
     ) -> None:
         """Loads UNet and VAE in this precision, unless they are there; merges the LoRAs into the UNet, and has its
@@ -104,18 +104,27 @@ class Studio:
     def _load(self, precision: Precision, done: Callable[[int, int], None], streamed: bool) -> None:
         self.release()
         done(0, 2)
-        where = torch.device("cpu") if streamed else self.device
-        self._denoiser = load_denoiser(self.folder, where, DTYPES[precision], float8=precision == "fp8")
+        self._denoiser = self._open_denoiser(precision, torch.device("cpu") if streamed else self.device)
         fuse_projections(self._denoiser.unet)
         quicken(self._denoiser.unet)
-        self._merged = MergedUNet(self._denoiser.unet, unet_shapes(self.folder), self.folder, self.device)
+        self._merged = MergedUNet(self._denoiser.unet, self._shapes(), self.folder, self.device)
         if streamed:
             self._stream()
         self._hypernetworks = HypernetworkStack(self._denoiser.unet, self.folder)
         done(1, 2)
-        self._vae = load_vae(self.folder, self.device, vae_dtype(self.device, precision))
+        self._vae = self._open_vae(vae_dtype(self.device, precision))
         self.precision = precision
         done(2, 2)
+
+    def _open_denoiser(self, precision: Precision, device: torch.device) -> Denoiser:
+        return load_denoiser(self.folder, device, DTYPES[precision], float8=precision == "fp8")
+
+    def _open_vae(self, dtype: torch.dtype) -> nn.Module:
+        return load_vae(self.folder, self.device, dtype)
+
+    def _shapes(self) -> dict[str, Shape]:
+        """Those of the UNet's weights, by which LoRAs are checked."""
+        return unet_shapes(self.folder)
 
     def _stream(self) -> None:
         """Has the UNet, which is on the CPU, streamed to the device."""
