@@ -15,7 +15,7 @@ from renderer.kolors.attention import Attention, install_attention
 from renderer.kolors.card import SAMPLERS
 from renderer.kolors.diffsynth import ddim_class, unet_class, vae_class
 from renderer.kolors.encoder import encode_texts
-from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
+from renderer.kolors.sampling import SCHEDULE, Conditions, denoise, make_stepper, noise
 from renderer.kolors.text import count_pieces, cut_at, tokenize
 from renderer.kolors.weights import build_unet, load_denoiser, load_vae
 from tests.tiny_kolors import LENGTH, make_folder
@@ -140,6 +140,24 @@ def test_euler_latents_of_a_batch_are_those_of_diffusers(reference, denoiser, te
     ).images
     assert theirs.std() > 0.1
     assert (ours - theirs).abs().max() < 1e-4 * max(1.0, float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize(("sampler", "spacing"), [("euler", "leading"), ("euler-trailing", "trailing")])
+@pytest.mark.parametrize("steps", [1, 3, 7, 25, 50, 137, 1000])
+def test_euler_walks_as_diffusers_scheduler_does(sampler, spacing, steps):
+    from diffusers import EulerDiscreteScheduler
+
+    theirs = EulerDiscreteScheduler(**SCHEDULE | {"timestep_spacing": spacing})
+    theirs.set_timesteps(steps)
+    ours = make_stepper(sampler, steps, [])
+    assert torch.equal(ours.timesteps, theirs.timesteps)
+    assert float(ours.init_noise_sigma) == pytest.approx(float(theirs.init_noise_sigma), rel=1e-6)
+    sample = same = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(steps))
+    for timestep in theirs.timesteps:
+        seen = ours.scale_model_input(sample, timestep)
+        assert torch.allclose(seen, theirs.scale_model_input(same, timestep), rtol=1e-5, atol=1e-6)
+        sample, same = ours.step(seen, timestep, sample), theirs.step(seen, timestep, same).prev_sample
+        assert torch.allclose(sample, same, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(1, [1099]), (4, [1099, 824, 549, 274]), (11, range(1099, 0, -100))])

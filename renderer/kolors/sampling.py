@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +20,7 @@ from renderer.kolors.weights import Denoiser
 
 TRAIN_STEPS, BETA_START, BETA_END = 1100, 0.00085, 0.014
 """Kolors' schedule: `scaled_linear` betas, noise (epsilon) predicted (Kwai-Kolors/Kolors, scheduler_config.json)."""
+STEPS_OFFSET = 1
 SCHEDULE = {
     "num_train_timesteps": TRAIN_STEPS,
     "beta_start": BETA_START,
@@ -25,11 +28,8 @@ SCHEDULE = {
     "beta_schedule": "scaled_linear",
     "prediction_type": "epsilon",
     "timestep_spacing": "leading",
-    "steps_offset": 1,
+    "steps_offset": STEPS_OFFSET,
 }
-TRAILING = {"timestep_spacing": "trailing"}
-"""From the last training step on, where there is nothing but noise: what weights distilled to few steps begin with
-(SDXL-Lightning, arXiv:2402.13929; Hyper-SD, arXiv:2404.13686; arXiv:2305.08891, table 2)."""
 LATENT_CHANNELS = 4
 LATENT_FACTOR = 8
 """Pixels along a side for one latent."""
@@ -183,6 +183,8 @@ def make_stepper(sampler: Sampler, steps: int, generators: Sequence[torch.Genera
     """A sampler for one batch. What it draws (lcm), it draws for each take from that take's own generator."""
     if sampler == "ddim":
         return _Ddim(steps)
+    if sampler in ("euler", "euler-trailing"):
+        return _Euler(steps, trailing=sampler == "euler-trailing")
     return _FromDiffusers(sampler, steps, list(generators))
 
 
@@ -201,6 +203,38 @@ class _Ddim:
 
     def step(self, noise: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
         return cast(Tensor, self._scheduler.step(noise, timestep, sample))
+
+
+class _Euler:
+    """Euler's method on the noise level (arXiv:2206.00364, algorithm 2 without noise in between), as Kolors' authors
+    run diffusers' `EulerDiscreteScheduler`: written out, since importing that takes seconds.
+
+    Timesteps are `leading` (each at the beginning of its part of the schedule), or `trailing` from the last one on,
+    where there is nothing but noise: what weights distilled to few steps begin with (SDXL-Lightning, arXiv:2402.13929;
+    Hyper-SD, arXiv:2404.13686; spacings: arXiv:2305.08891, table 2).
+    """
+
+    def __init__(self, steps: int, trailing: bool) -> None:
+        betas = torch.linspace(BETA_START**0.5, BETA_END**0.5, TRAIN_STEPS, dtype=torch.float32) ** 2
+        clean = torch.cumprod(1 - betas, dim=0)
+        if trailing:  # rounded as diffusers does it, by the same numbers
+            times = torch.from_numpy(np.arange(TRAIN_STEPS, 0, -TRAIN_STEPS / steps)[:steps].round() - 1)
+        else:
+            times = torch.arange(steps).flip(0) * (TRAIN_STEPS // steps) + STEPS_OFFSET
+        levels = ((1 - clean) / clean).sqrt()[times.long().clamp(max=TRAIN_STEPS - 1)]
+        self.timesteps: Tensor = times.float()
+        self._levels: list[float] = [*levels.tolist(), 0.0]
+        self._done = 0
+        most = self._levels[0]
+        self.init_noise_sigma: float | Tensor = most if trailing else math.hypot(most, 1)
+
+    def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor:
+        return sample / math.hypot(self._levels[self._done], 1)
+
+    def step(self, noise: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
+        level, after = self._levels[self._done : self._done + 2]
+        self._done += 1
+        return sample + (after - level) * noise
 
 
 class _FromDiffusers:
@@ -223,13 +257,9 @@ class _FromDiffusers:
 
 
 def _scheduler(sampler: Sampler) -> Any:  # noqa: ANN401
-    """diffusers' scheduler: euler as Kolors' authors run it, or with trailing timesteps, dpm++2m with Karras sigmas as
-    diffusers documents it for Kolors, the others with Kolors' schedule and their own defaults.
+    """diffusers' scheduler: dpm++2m with Karras sigmas as diffusers documents it for Kolors, the others with Kolors'
+    schedule and their own defaults.
     """
-    if sampler in ("euler", "euler-trailing"):
-        from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
-
-        return EulerDiscreteScheduler(**SCHEDULE | TRAILING if sampler == "euler-trailing" else SCHEDULE)
     if sampler == "dpm++2m":
         from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
