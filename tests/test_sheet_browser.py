@@ -6,6 +6,7 @@ import dataclasses
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,19 @@ from tests.test_sheet import HOSTILE, MEI, thousand_takes
 pytestmark = pytest.mark.browser
 SLOWNESS = 3 if os.getloadavg()[0] > 2 * (os.cpu_count() or 1) else 1
 """A machine with more to do than it can is given more time."""
+TRIES = 3
+"""What takes the page long takes it long each time; what other programs do meanwhile doesn't come three times."""
+
+
+def within(measure, limit):
+    """Whether one of a few tries takes no longer than `limit` (milliseconds); if not, all that they took."""
+    took = []
+    while len(took) < TRIES:
+        took.append(measure())
+        if took[-1] < limit * SLOWNESS:
+            return True
+    pytest.fail(f"took {', '.join(f'{it:.0f}' for it in took)} ms, and {limit * SLOWNESS} are allowed")
+
 
 CONTRAST = """() => {
   const channel = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
@@ -492,8 +506,17 @@ def test_a_thousand_takes_open_react_and_scroll_at_once(tmp_path, browser, scene
     path = write_sheet(manifest, tmp_path)
     page = browser.new_page(viewport={"width": 1400, "height": 900}, bypass_csp=True)
     page.add_init_script(LONG_TASKS)
-    page.goto(path.as_uri())
-    assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 1000 * SLOWNESS
+
+    def opened():
+        page.goto(path.as_uri())
+        return page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+
+    def longest_while_scrolling():
+        page.evaluate("scrollTo(0, 0); long.length = 0")
+        assert within(lambda: page.evaluate(SCROLLED), 100)
+        return max(page.evaluate("long"), default=0)
+
+    assert within(opened, 1000)
     change = "const e = document.getElementById('{}'); e.value = '{}'; e.dispatchEvent(new Event('{}'));"
     for code in (
         "document.querySelector('.views [data-view=contact]').click()",
@@ -506,9 +529,7 @@ def test_a_thousand_takes_open_react_and_scroll_at_once(tmp_path, browser, scene
         change.format("zoom", "150", "input"),
         "document.getElementById('language').click()",
     ):
-        assert page.evaluate(TIMED, code) < 1000 * SLOWNESS, code
+        assert within(partial(page.evaluate, TIMED, code), 1000), code
     page.wait_for_timeout(500)
-    page.evaluate("long.length = 0")
-    assert page.evaluate(SCROLLED) < 100 * SLOWNESS
-    assert max(page.evaluate("long"), default=0) < 200 * SLOWNESS
+    assert within(longest_while_scrolling, 200)
     page.close()
