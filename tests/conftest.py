@@ -1,4 +1,6 @@
-"""Tests leave the user's own folders alone, see no models but those of the package, and share one browser a module."""
+"""Tests leave the user's own folders alone, see no models but those of the package, and share one browser and one tiny
+model a module.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,22 @@ def own_folders(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.delenv("STORYBOARD_MODELS", raising=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A whole model with tiny random weights."""
+    from tests.tiny_kolors import make_folder
+
+    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def painter(folder):
+    """One that paints with it on the CPU."""
+    from renderer.kolors.pipeline import KolorsPainter
+
+    return KolorsPainter(folder, device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,8 @@ from renderer.kolors.lora.merging import MergedUNet
 from renderer.kolors.sampling import Conditions, denoise, make_stepper
 from renderer.kolors.weights import load_denoiser
 from tests.loras import random_lora, save_kohya, use
-from tests.tiny_kolors import make_folder
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

@@ -24,12 +24,6 @@ from renderer.errors import StoryboardError
 from renderer.kolors.card import BUNDLED, Draft, read_card, write_card
 from renderer.kolors.kernels import compiled
 from tests.stories import MINI
-from tests.tiny_kolors import make_folder
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")

@@ -19,16 +19,11 @@ from renderer.kolors import chatglm, encoder
 from renderer.kolors.chatglm import ChatGLM, Layer
 from renderer.kolors.encoder import TextEncoder, encode_texts
 from renderer.kolors.text import tokenize
-from tests.tiny_kolors import LENGTH, make_folder
+from tests.tiny_kolors import LENGTH
 
 CPU = torch.device("cpu")
 TEXTS = ("", "a red cat sits on the sofa", "夜晚 森林 下雨", "a red cat " * LENGTH)
 """Padding alone, some, some, none."""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

@@ -25,14 +25,8 @@ from renderer.take import Painted, Provenance, TakeHypernetwork
 from tests.loras import random_lora, save_kohya, use
 from tests.test_kernels import predicted, told
 from tests.test_kolors_painter import paint, take
-from tests.tiny_kolors import make_folder
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

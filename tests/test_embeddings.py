@@ -34,7 +34,7 @@ from renderer.kolors.text import PREFIX, count_pieces, cut_at, piece_ids, tokeni
 from renderer.take import TakeEmbedding
 from tests.test_kolors_painter import paint, pixels, take
 from tests.test_lora_file import harm
-from tests.tiny_kolors import LENGTH, WIDTH, WORDS, make_folder
+from tests.tiny_kolors import LENGTH, WIDTH, WORDS
 
 CPU, FP32 = torch.device("cpu"), torch.float32
 VECTORS = torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
@@ -47,16 +47,6 @@ SENTENCES = (
     ("", "小狗", ""),
 )
 """What stands before some words, they, and what stands after."""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def painter(folder):
-    return KolorsPainter(folder, device="cpu")
 
 
 @pytest.fixture(scope="module")

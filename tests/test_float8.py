@@ -30,14 +30,8 @@ from renderer.kolors.sampling import Conditions, denoise, make_stepper
 from renderer.kolors.weights import build_unet, load_denoiser
 from tests.loras import random_lora, save_peft, use
 from tests.test_kolors_painter import paint, pixels, take
-from tests.tiny_kolors import make_folder
 
 CPU, BF16 = torch.device("cpu"), torch.bfloat16
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

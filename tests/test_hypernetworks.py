@@ -41,7 +41,6 @@ from tests.loras import random_lora, save_peft
 from tests.loras import use as use_lora
 from tests.test_embeddings import harmed_files
 from tests.test_kolors_painter import paint, pixels, take
-from tests.tiny_kolors import make_folder
 
 CPU, FP32 = torch.device("cpu"), torch.float32
 FACTS = {"name": "glow", "base_model": "tiny@1", "recipe": "glow.yaml", "step": "200"}
@@ -63,16 +62,6 @@ ACTIVATIONS = {
     "mish": lambda x: x * (1 + x.exp()).log().tanh(),
 }
 """As their papers (and torch's Hardswish) write them."""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def painter(folder):
-    return KolorsPainter(folder, device="cpu")
 
 
 @pytest.fixture(scope="module")

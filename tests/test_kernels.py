@@ -18,16 +18,10 @@ from renderer.kolors.lora.file import unet_shapes
 from renderer.kolors.lora.merging import MergedUNet
 from renderer.kolors.weights import load_denoiser
 from tests.loras import random_lora, save_kohya, use
-from tests.tiny_kolors import make_folder
 
 CPU = torch.device("cpu")
 with_onednn = pytest.mark.skipif(not multiplying.HAS_ONEDNN, reason="needs AVX-512 and oneDNN")
 on_gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

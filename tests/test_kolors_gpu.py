@@ -15,17 +15,11 @@ from renderer.kolors.quick.float8 import Float8Linear, multiplies_float8, round_
 from renderer.take import Painted
 from tests.loras import random_lora, save_kohya, use
 from tests.test_kolors_painter import paint, pixels, take
-from tests.tiny_kolors import make_folder
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")

@@ -18,19 +18,9 @@ from renderer.kolors.sampling import denoise
 from renderer.kolors.studio import Studio
 from renderer.take import Failed, Painted, Take
 from tests.loras import random_lora, save_peft, use
-from tests.tiny_kolors import edit_weights, make_folder
+from tests.tiny_kolors import edit_weights
 
 PROMPTS = ("一个紫色短发小女孩", "a red cat sits on the sofa", "夜晚 森林", "蓝色 天空")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def painter(folder):
-    return KolorsPainter(folder, device="cpu")
 
 
 def take(seed=0, **settings):

@@ -18,7 +18,7 @@ from renderer.kolors.encoder import encode_texts
 from renderer.kolors.sampling import SCHEDULE, Conditions, denoise, make_stepper, noise
 from renderer.kolors.text import count_pieces, cut_at, tokenize
 from renderer.kolors.weights import build_unet, load_denoiser, load_vae
-from tests.tiny_kolors import LENGTH, make_folder
+from tests.tiny_kolors import LENGTH
 
 CPU, FP32 = torch.device("cpu"), torch.float32
 PROMPTS = ("一个紫色短发小女孩，穿着粉色连衣裙", "a red cat sits on the sofa", "夜晚 森林 下雨")
@@ -26,11 +26,6 @@ NEGATIVES = ("", "红色", "a cat")
 SEEDS = (0, 7, 4_294_967_295)
 WIDTH, HEIGHT = 48, 32
 KOLORS_UNET = FULL_SIZE.unet
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from renderer.kolors.lora.file import check_fit, inspect_lora, unet_shapes
 from renderer.kolors.lora.layers import read_lora
 from renderer.kolors.lora.merging import MergedUNet
 from renderer.kolors.lora.names import places, spellings
-from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.weights import build_unet, load_denoiser
 from renderer.take import Failed, Painted
 from tests.loras import (
@@ -31,7 +30,6 @@ from tests.loras import (
 )
 from tests.test_kolors_painter import paint, pixels, take
 from tests.test_kolors_parity import KOLORS_UNET
-from tests.tiny_kolors import make_folder
 
 CPU = torch.device("cpu")
 KOLORS_PLACES = {
@@ -42,16 +40,6 @@ KOLORS_PLACES = {
     "up_blocks.1.attentions": {35: "output_blocks_3_1", 38: "output_blocks_4_1", 41: "output_blocks_5_1"},
 }
 """Read from DiffSynth-Studio 1.1.9's UNet and from SDXL's own; held against the derived map."""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def painter(folder):
-    return KolorsPainter(folder, device="cpu")
 
 
 @pytest.fixture(scope="module")

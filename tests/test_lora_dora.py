@@ -14,18 +14,12 @@ from renderer.kolors.lora.layers import Pair, read_lora
 from renderer.kolors.lora.merging import MergedUNet, change_of
 from renderer.kolors.weights import load_denoiser
 from tests.loras import example, predict_ours, random_lora, use
-from tests.tiny_kolors import make_folder
 
 CPU = torch.device("cpu")
 ATTENTION = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k"
 CONVOLUTION = "down_blocks.1.resnets.0.conv1"
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "conv1")
 RANK, ALPHA = 4, 3.0
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")

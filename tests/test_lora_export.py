@@ -22,15 +22,9 @@ from renderer.trainer.export import TrainedLayer, write_card, write_lora
 from tests.loras import ALPHA, RANK, example, facts, predict_diffusers, predict_ours, random_layers, random_lora, use
 from tests.stories import STORY
 from tests.test_plan import replan
-from tests.tiny_kolors import make_folder
 
 CONVOLUTION = "down_blocks.1.resnets.0.conv1"
 SHAPES = ("plain", "dora", "of two ranks", "with a convolution")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")

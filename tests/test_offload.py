@@ -24,20 +24,10 @@ from renderer.kolors.weights import load_denoiser
 from renderer.take import Failed, Painted
 from tests.loras import random_lora, save_kohya, use
 from tests.test_kolors_painter import paint, pixels, take
-from tests.tiny_kolors import LENGTH, WIDTH, make_folder
+from tests.tiny_kolors import LENGTH, WIDTH
 
 CPU = torch.device("cpu")
 PLENTY = 10**12
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def painter(folder):
-    return KolorsPainter(folder, device="cpu")
 
 
 def unet_of(folder, precision=torch.float32, float8=False):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from renderer.benching.parts import Parts
-from renderer.kolors.card import Draft
+from renderer.kolors.card import WHOLE, Draft
 from renderer.kolors.chatglm import Layer, Place
 from renderer.kolors.sampling import LATENT_CHANNELS, LATENT_FACTOR, Conditions, denoise, make_stepper
 from renderer.kolors.weights import Denoiser, build_unet
@@ -53,21 +54,27 @@ def picture_flops(
     with META:
         unet = build_unet(parts.unet)
         projection = nn.Linear(parts.unet["encoder_hid_dim"], parts.unet["cross_attention_dim"])
+    denoiser = Denoiser(unet, projection)
+    one, two = (_denoising(denoiser, latents, _whole(count), text_length) for count in (1, 2))
     forward = count_flops(lambda: _forward(unet, parts.unet, latents, text_length))
-    one, two = (
-        count_flops(lambda steps=steps: _denoise(Denoiser(unet, projection), latents, steps, text_length))  # type: ignore[misc]
-        for steps in (1, 2)
-    )
     return Flops(
         forward=forward,
         denoising=one + (steps - 1) * (two - one),
         plain=2 * steps * forward,
-        drafting=0
-        if draft is None
-        else count_flops(lambda: _denoise(Denoiser(unet, projection), latents, steps, text_length, draft)),
+        drafting=0 if draft is None else _denoising(denoiser, latents, _shortened(draft, steps), text_length),
         decoding=count_flops(lambda: _decode(parts, latents)),
         reading=_reading(parts.text, text_length),
     )
+
+
+def _whole(steps: int) -> Draft:
+    """So many steps in which nothing is left out."""
+    return Draft(sampler="euler", steps=steps, guidance_interval=WHOLE, cache_interval=1)
+
+
+def _shortened(draft: Draft, steps: int) -> Draft:
+    """A draft of a picture of so many steps, which takes no more."""
+    return draft.model_copy(update={"steps": min(steps, draft.steps)})
 
 
 def _forward(unet: nn.Module, config: dict[str, Any], latents: Tensor, text_length: int) -> None:
@@ -76,22 +83,13 @@ def _forward(unet: nn.Module, config: dict[str, Any], latents: Tensor, text_leng
     unet(latents, torch.empty((), device=META), states, added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids})
 
 
-def _denoise(denoiser: Denoiser, latents: Tensor, steps: int, text_length: int, draft: Draft | None = None) -> None:
+def _denoising(denoiser: Denoiser, latents: Tensor, way: Draft, text_length: int) -> int:
     width = denoiser.text_projection.in_features
     states, pooled = torch.empty(1, text_length, width, device=META), torch.empty(1, width, device=META)
     told = Conditions(states, pooled, torch.empty(6, device=META), states, pooled)
-    if draft is None:
-        denoise(denoiser, latents, told, make_stepper("euler", steps, []), 5.0)
-        return
-    denoise(
-        denoiser,
-        latents,
-        told,
-        make_stepper(draft.sampler, min(steps, draft.steps), []),
-        5.0,
-        guidance_interval=draft.guidance_interval,
-        cache_interval=draft.cache_interval,
-    )
+    stepper = make_stepper(way.sampler, way.steps, [])
+    work = partial(denoise, guidance_interval=way.guidance_interval, cache_interval=way.cache_interval)
+    return count_flops(lambda: work(denoiser, latents, told, stepper, 5.0))
 
 
 def _decode(parts: Parts, latents: Tensor) -> None:

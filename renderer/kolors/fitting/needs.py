@@ -19,7 +19,7 @@ TILED_BYTES = 32
 SPARE = 1.2
 """Of working memory, reserved for what isn't counted: cuDNN's workspaces, and pieces that no tensor fits into."""
 GRAPHS = 2
-"""CUDA graphs that are kept at most, each with the working memory of its call (`cuda_graphs.MOST_GRAPHS`)."""
+"""CUDA graphs that are kept at most: each keeps the working memory of its call for itself."""
 MARGIN = 384 * 1024**2
 """Bytes left free beside all that: cuBLAS' workspace (32 MiB), kernels that CUDA loads when they are first used, and
 what LoRAs take while they are merged."""

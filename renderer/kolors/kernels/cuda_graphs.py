@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from renderer.kolors import memory
 from renderer.kolors.attention import Attention
+from renderer.kolors.fitting.needs import GRAPHS
 from renderer.kolors.kernels.compiled import Use
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 MOST_LATENTS = 2 * 128 * 128
 """Latents (without channels) in a call that is captured: a guided picture of 1024². An estimate, not a measurement: its
 7 TFLOP a half take a large card about as long as launching some thousand kernels takes a processor."""
-MOST_GRAPHS = 2
-"""Each keeps the working memory of its call for itself."""
 WARM_UPS = 3
 """Calls before the capture, in which libraries choose their kernels and take their memory; torch's documents have 3."""
 
@@ -108,7 +107,7 @@ class GraphedUNet:
         key = Key(shapes, (self._ends[0].data_ptr(), self._ends[1].data_ptr()))
         self._graphs = {known: graph for known, graph in self._graphs.items() if known.weights == key.weights}
         if key not in self._graphs:
-            if len(self._graphs) == MOST_GRAPHS:
+            if len(self._graphs) == GRAPHS:
                 return None
             self._graphs[key] = self._captured(inputs, kept, names)
         return self._graphs[key]
