@@ -14,7 +14,7 @@ import typer
 from renderer.collector import collector_rests
 from renderer.commands import bench, export, loras, models, review, starting, training
 from renderer.commands.console import count, err, escaped, out, say_error
-from renderer.commands.rendering import observer_for, open_page, say_result, watch_story
+from renderer.commands.rendering import Asked, observer_for, open_page, say_result, watch_story
 from renderer.commands.workers import PackageTrainer, Trainer, Workers
 from renderer.errors import StoryboardError
 
@@ -148,6 +148,7 @@ def render(
         from renderer.line import render as render_story
 
     opened = partial(open_kolors, compiled=compile_)
+    asked = Asked(story, scene or (), seed or (), picks, compile_, loras or (), templates)
     once = partial(
         render_story,
         story,
@@ -163,10 +164,10 @@ def render(
         open_painter=opened,
     )
     if watch:
-        watch_story(once, opened, story, loras or (), templates, more=more, open_=open_, quiet=quiet)
+        watch_story(once, opened, asked, more=more, open_=open_, quiet=quiet)
         return
     result = once(more=more, wait=wait, observer=observer_for(quiet))
-    say_result(result, story, quiet)
+    say_result(result, asked, quiet)
     if open_ and not result.outcome.interrupted:
         open_page(result.sheet)
     if result.outcome.interrupted:

@@ -25,9 +25,13 @@ _BOM = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A storyboard file as it is and as a review wants it, with what is new, and what was left out, in words."""
+    """A storyboard file as it is and as a review wants it, with what is new, and what was left out, in words.
+
+    `folder` is the run folder whose pictures were reviewed.
+    """
 
     story: Path
+    folder: Path
     before: bytes
     after: bytes
     applied: tuple[str, ...]
@@ -66,7 +70,7 @@ def revise(
     source = Source(path, text.removeprefix(_BOM))
     edited, applied, left_out = _edited(source, plan, content, remove_rejected, more)
     after = text[: len(text) - len(source.text)] + edited
-    return Revision(path, before, after.encode("utf-8"), applied, left_out)
+    return Revision(path, plan.folder, before, after.encode("utf-8"), applied, left_out)
 
 
 def write_revision(revision: Revision) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -212,6 +214,31 @@ def test_interrupted_is_130_and_says_how_to_go_on(run, tmp_path):
     assert code == 130
     assert "1 take painted and kept, 3 left" in err
     assert f"storyboard render {story}" in err
+
+
+def test_going_on_is_told_with_all_that_was_asked_for(run, tmp_path):
+    story = write_story(tmp_path)
+    (tmp_path / "my loras").mkdir()
+    asked = ("--out", "my run", "--loras", "my loras", "--scene", "sofa", "--seed", "0", "--draft", "--no-compile")
+    code, _, err = run("render", story, *asked, "--seed", "1", painter=FakePainter(interrupt_after=1))
+    assert code == 130
+    told = err.strip().rpartition("To go on: ")[2]
+    words = shlex.split(told)
+    assert words[:3] == ["storyboard", "render", str(story)]
+    for option, value in (("--out", "my run"), ("--loras", "my loras"), ("--scene", "sofa"), ("--seed", "1")):
+        assert (option, value) in pairwise(words)
+    assert "--draft" in words and "--no-compile" in words
+    code, out, err = run(*words[1:], painter=FakePainter())
+    assert code == 0, err
+    assert "1 draft painted, 2 left for later." in out and "--draft" not in out and "--out 'my run'" in out
+    assert not (tmp_path / "renders").exists()
+
+
+def test_what_to_do_next_names_the_run_folder(run, tmp_path):
+    story = write_story(tmp_path)
+    run("render", story, "--out", "elsewhere", "--scene", "sofa", painter=FakePainter())
+    _, _, err = run("export", story, "--to", "csv", "--out", "elsewhere")
+    assert f"To paint: storyboard render {story} --out elsewhere\n" in err
 
 
 def test_failed_takes_are_exit_1(run, tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from renderer.commands.console import count, err, out
+from renderer.commands.console import count, err, out, render_command
 from renderer.commands.loras import Folders
 
 if TYPE_CHECKING:
@@ -55,26 +55,25 @@ def export(
         loras=loras or (),
     )
     out.print(f"{exported.path}  {_size(exported.path.stat().st_size)}", markup=False)
+    painting = render_command(story, exported.folder, loras)
     if exported.drafts:
         err.print(
-            f"Only drafts in {count(exported.drafts, 'panel')}. "
-            f"To paint in full: storyboard render {shlex.quote(str(story))}",
+            f"Only drafts in {count(exported.drafts, 'panel')}. To paint in full: {painting}",
             markup=False,
         )
     if exported.unapplied:
         _say_unapplied(exported, story)
     if exported.absent:
-        _say_absent(exported, story)
+        _say_absent(exported, painting)
         raise typer.Exit(1)
 
 
-def _say_absent(exported: Exported, story: Path) -> None:
+def _say_absent(exported: Exported, painting: str) -> None:
     names = [panel.name for panel in exported.absent[:NAMED]]
     more = len(exported.absent) - len(names)
     listed = ", ".join(names) + (f" and {more} more" if more else "")
     err.print(
-        f"{count(len(exported.absent), 'panel')} without a picture, left empty: {listed}. "
-        f"To paint: storyboard render {shlex.quote(str(story))}",
+        f"{count(len(exported.absent), 'panel')} without a picture, left empty: {listed}. To paint: {painting}",
         markup=False,
     )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renderer.commands.console import count, err, out, say_error
+from renderer.commands.console import count, err, out, render_command, say_error
 from renderer.errors import StoryboardError
 
 if TYPE_CHECKING:
@@ -16,6 +16,28 @@ if TYPE_CHECKING:
     from renderer.paint import Observer
     from renderer.plan import Plan
     from renderer.take import Painter
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a render was asked for, as far as another one that goes on with it has to be asked the same."""
+
+    story: Path
+    scenes: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    picks: bool = False
+    compiled: bool | None = None
+    loras: Sequence[Path] = ()
+    templates: Path | None = None
+
+    def command(self, folder: Path, draft: bool) -> str:
+        """The command to type. Seeds asked for by `--more` are on record: asked for again, they would be others."""
+        words = [word for scene in self.scenes for word in ("--scene", scene)]
+        words += [word for seed in self.seeds for word in ("--seed", str(seed))]
+        words += ["--draft"] * draft + ["--picks"] * self.picks
+        words += [] if self.compiled is None else ["--compile" if self.compiled else "--no-compile"]
+        words += [] if self.templates is None else ["--templates", str(self.templates)]
+        return render_command(self.story, folder, self.loras, *words)
 
 
 def observer_for(quiet: bool) -> Observer:
@@ -35,13 +57,13 @@ def open_page(page: Path) -> None:
         err.print(f"No browser could be opened; the page is {page}", markup=False)
 
 
-def say_result(result: Result, story: Path, quiet: bool) -> None:
+def say_result(result: Result, asked: Asked, quiet: bool) -> None:
     """What a render came to."""
     for failed in result.outcome.failed:
         err.print(f"failed: {failed.take.scene}, {failed.take.name}: {failed.reason}", style="red", markup=False)
-    command = f"storyboard render {shlex.quote(str(story))}"
+    folder = result.plan.folder
     if result.outcome.interrupted:
-        going_on = f"{command} --draft" if result.plan.draft else command
+        going_on = asked.command(folder, result.plan.draft)
         err.print(
             f"Stopped. {_painted(result)} painted and kept, {result.left} left. To go on: {going_on}",
             markup=False,
@@ -58,7 +80,7 @@ def say_result(result: Result, story: Path, quiet: bool) -> None:
     for page in result.grid:
         out.print(f"grid   {page}", markup=False)
     if result.plan.draft and result.plan.drafts:
-        out.print(f"To paint drafts in full: {command}", markup=False)
+        out.print(f"To paint drafts in full: {asked.command(folder, draft=False)}", markup=False)
 
 
 def _painted(result: Result) -> str:
@@ -73,9 +95,7 @@ def _painted(result: Result) -> str:
 def watch_story(
     once: Callable[..., Result],
     opened: Callable[[Plan], Painter],
-    story: Path,
-    loras: Sequence[Path],
-    templates: Path | None,
+    asked: Asked,
     *,
     more: int,
     open_: bool,
@@ -88,10 +108,11 @@ def watch_story(
     """
     from renderer.watching import Edits, KeptModel, StopsAtEdits
 
+    story = asked.story
     if not os.path.exists(story):
         once()  # says so, and which may be meant: a mistyped name is nothing to wait for
     try:
-        edits, model = Edits(story, loras, templates), KeptModel(opened)
+        edits, model = Edits(story, asked.loras, asked.templates), KeptModel(opened)
         while True:
             observer = StopsAtEdits(observer_for(quiet), edits)
             try:
@@ -99,7 +120,7 @@ def watch_story(
             except StoryboardError as error:
                 say_error(error)
             else:
-                _say_watched(result, story, quiet, observer.stopped)
+                _say_watched(result, asked, quiet, observer.stopped)
                 if open_:
                     open_page(result.sheet)
                 more, open_ = 0, False
@@ -110,11 +131,11 @@ def watch_story(
         _say(f"No longer watching {story}. What was painted is kept.", quiet)
 
 
-def _say_watched(result: Result, story: Path, quiet: bool, stopped: bool) -> None:
+def _say_watched(result: Result, asked: Asked, quiet: bool, stopped: bool) -> None:
     """What a render came to that an edit may have stopped. Raises KeyboardInterrupt where Ctrl-C did."""
     if stopped:
         return _say(f"Edited meanwhile, after {count(len(result.outcome.painted), 'take')}.", quiet)
-    say_result(result, story, quiet)
+    say_result(result, asked, quiet)
     if result.outcome.interrupted:
         raise KeyboardInterrupt
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from renderer.commands.console import count, err, out
+from renderer.commands.console import count, err, out, render_command
 from renderer.commands.loras import Folders
 from renderer.errors import AuthoringError
 
@@ -47,7 +46,7 @@ def apply(
         raise typer.Exit(2) from None
     if yes and revision.after != revision.before:
         write_revision(revision)
-    _say_revision(revision, written=yes)
+    _say_revision(revision, render_command(revision.story, revision.folder, loras), written=yes)
 
 
 def review(
@@ -67,17 +66,16 @@ def review(
     serve(story, out_, port, templates, open_=not no_open)
 
 
-def _say_revision(revision: Revision, *, written: bool) -> None:
+def _say_revision(revision: Revision, rendering: str, *, written: bool) -> None:
     for line in revision.diff():
         out.print(line, style=_COLOURS.get(line[:1], ""), markup=False)
     for words in revision.applied:
         out.print(words, markup=False)
     for words in revision.left_out:
         err.print(f"left out: {words}", style="yellow", markup=False)
-    story = shlex.quote(str(revision.story))
     if revision.after == revision.before:
         out.print(f"{revision.story}: nothing to change.", markup=False)
     elif written:
-        out.print(f"{revision.story} is written. Next: storyboard render {story}", markup=False)
+        out.print(f"{revision.story} is written. Next: {rendering}", markup=False)
     else:
         out.print("Nothing is written yet: --yes writes it.", markup=False)
