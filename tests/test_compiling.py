@@ -16,6 +16,7 @@ from renderer.kolors.attention import fuse_projections
 from renderer.kolors.kernels import compiled as compiling
 from renderer.kolors.kernels.compiled import MOST_SHAPES, CompiledUNet
 from renderer.kolors.kernels.multiplying import quicken
+from renderer.kolors.kernels.packing import pack_convolutions
 from renderer.kolors.kernels.worth import KNOWN, Compiling
 from renderer.kolors.lora.file import unet_shapes
 from renderer.kolors.lora.merging import MergedUNet
@@ -30,7 +31,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def unet(folder):
+def as_on_gpu(folder):
     unet = load_denoiser(folder, CPU, torch.float32).unet
     fuse_projections(unet)
     quicken(unet)
@@ -38,11 +39,18 @@ def unet(folder):
 
 
 @pytest.fixture
-def one_region(monkeypatch):
-    """Only one transformer block is compiled: seconds instead of a minute."""
+def unet(as_on_gpu):
+    pack_convolutions(as_on_gpu)
+    return as_on_gpu
+
+
+@pytest.fixture
+def one_region(monkeypatch, request):
+    """Only one block is compiled, a transformer's if no other is asked for: seconds instead of a minute."""
+    kind = getattr(request, "param", "BasicTransformerBlock")
 
     def regions(unet):
-        return [next(it for it in unet.modules() if type(it).__name__ == "BasicTransformerBlock")]
+        return [next(it for it in unet.modules() if type(it).__name__ == kind)]
 
     monkeypatch.setattr(compiling, "_regions", regions)
 
@@ -154,17 +162,18 @@ def test_a_lora_is_seen_without_compiling_again(folder, unet, tmp_path):
     assert graphs() == before and not torch.allclose(changed, bare, atol=1e-3)
 
 
-def test_regions_of_a_gpu_are_few_graphs_and_the_same_numbers(unet, monkeypatch):
-    plain = predicted(unet, told(unet))
-    blocks = [it for it in unet.modules() if type(it).__name__ in compiling.REGIONS]
+def test_regions_of_a_gpu_are_few_graphs_and_the_same_numbers(as_on_gpu, monkeypatch):
+    plain = predicted(as_on_gpu, told(as_on_gpu))
+    blocks = [it for it in as_on_gpu.modules() if type(it).__name__ in compiling.REGIONS]
     monkeypatch.setattr(compiling, "_regions", lambda unet: blocks)
     before = graphs()
     compiling._allow_graphs(compiling.MOST_GRAPHS)
-    with CompiledUNet(unet, by_dynamo).switched(True) as used:
-        assert torch.allclose(predicted(unet, told(unet)), plain, rtol=0, atol=1e-5)
+    with CompiledUNet(as_on_gpu, by_dynamo).switched(True) as used:
+        assert torch.allclose(predicted(as_on_gpu, told(as_on_gpu)), plain, rtol=0, atol=1e-5)
     assert used.ran and 0 < graphs() - before < len(blocks)
 
 
+@pytest.mark.parametrize("one_region", compiling.REGIONS, indirect=True)
 def test_machine_code_predicts_the_same_to_rounding_and_is_kept_for_later_runs(unet, one_region, monkeypatch, tmp_path):
     monkeypatch.setenv(compiling.CACHE_VARIABLE, str(tmp_path))
     plain = predicted(unet, told(unet))

@@ -26,6 +26,7 @@ from renderer.kolors.hypernetworks import check_hypernetwork
 from renderer.kolors.kernels.compiled import CompiledUNet, Use
 from renderer.kolors.kernels.cuda_graphs import GraphedUNet
 from renderer.kolors.kernels.multiplying import quicken
+from renderer.kolors.kernels.packing import pack_convolutions
 from renderer.kolors.lora.file import Shape, unet_shapes
 from renderer.kolors.lora.layers import check_lora
 from renderer.kolors.lora.merging import MergedUNet
@@ -110,9 +111,12 @@ class Studio:
         self._merged = MergedUNet(self._denoiser.unet, self._shapes(), self.folder, self.device)
         if streamed:
             self._stream()
+        else:
+            pack_convolutions(self._denoiser.unet)
         self._hypernetworks = HypernetworkStack(self._denoiser.unet, self.folder)
         done(1, 2)
         self._vae = self._open_vae(vae_dtype(self.device, precision))
+        pack_convolutions(self._vae)
         self.precision = precision
         done(2, 2)
 

@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from renderer.kolors.kernels.packing import PackedConv2d
 from renderer.kolors.layout import weight_files
 from renderer.kolors.lora.file import Shape
 from renderer.kolors.lora.layers import Pair, read_lora
@@ -73,7 +74,7 @@ class MergedUNet:
             else:
                 del self._untouched[layer]
             # In place: it may be part of a block that is multiplied as a whole.
-            if isinstance(module, Float8Linear):
+            if isinstance(module, Float8Linear | PackedConv2d):
                 module.put(base)
             else:
                 parameter.data.copy_(base)
