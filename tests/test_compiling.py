@@ -173,6 +173,27 @@ def test_regions_of_a_gpu_are_few_graphs_and_the_same_numbers(as_on_gpu, monkeyp
     assert used.ran and 0 < graphs() - before < len(blocks)
 
 
+def test_transformer_blocks_of_a_shape_share_one_graph(as_on_gpu, monkeypatch, tmp_path):
+    """Inductor, which takes a minute for them and alone shares graphs, runs what it is given as it is."""
+    import torch._inductor.compile_fx as inductor
+
+    given = []
+    monkeypatch.setenv(compiling.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(inductor, "compile_fx", lambda graph, inputs, **how: given.append(graph) or graph.forward)
+    blocks = [it for it in as_on_gpu.modules() if type(it).__name__ == "BasicTransformerBlock"]
+    shapes = set()
+    handles = [it.register_forward_pre_hook(lambda block, given: shapes.add(given[0].shape)) for it in blocks]
+    predicted(as_on_gpu, told(as_on_gpu))
+    for handle in handles:
+        handle.remove()
+    monkeypatch.setattr(compiling, "_regions", lambda unet: blocks)
+    compiled = CompiledUNet(as_on_gpu)
+    for seed in (0, 1):
+        with compiled.switched(True) as used:
+            predicted(as_on_gpu, told(as_on_gpu, seed=seed))
+        assert used.ran and len(given) == len(shapes) < len(blocks)
+
+
 @pytest.mark.parametrize("one_region", compiling.REGIONS, indirect=True)
 def test_machine_code_predicts_the_same_to_rounding_and_is_kept_for_later_runs(unet, one_region, monkeypatch, tmp_path):
     monkeypatch.setenv(compiling.CACHE_VARIABLE, str(tmp_path))

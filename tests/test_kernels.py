@@ -122,6 +122,25 @@ def test_a_kernel_without_memory_is_no_kernel_that_cannot():
         quickest(list, cramped)
 
 
+def test_choosing_a_kernel_leaves_nothing_for_a_backward_pass(monkeypatch):
+    """Of a block that is computed anew for it, the choice is made only the first time: it must keep what it kept."""
+    tries, kept = [], []
+    monkeypatch.setattr(attending, "_timed_on_cuda", lambda work: tries.append(work()) or 1.0)
+    tokens = torch.randn(3, 1, 2, 5, 4, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda it: it):
+        attending._chosen(*tokens)
+    assert tries and not kept
+
+
+def test_a_kernel_that_pytorch_takes_anyway_is_not_named(monkeypatch):
+    tokens = torch.randn(3, 1, 2, 5, 4)
+    own = SDPBackend(torch._fused_sdp_choice(*tokens))
+    other = next(it for it in attending.KERNELS if it != own)
+    for found, named in ((own, None), (other, other), (None, None)):
+        monkeypatch.setattr(attending, "quickest", lambda work, clock, found=found: found)
+        assert attending._chosen(*tokens) == named
+
+
 def test_off_cuda_nothing_is_timed(monkeypatch):
     monkeypatch.setattr(attending, "quickest", lambda *given: pytest.fail("timed"))
     tokens = torch.randn(3, 1, 2, 5, 4)
@@ -262,7 +281,7 @@ class TestOnGpu:
         with sdpa_kernel(SDPBackend.MATH):
             expected = scaled_dot_product_attention(*tokens)
         assert torch.allclose(attend(*tokens), expected, atol=2e-3)
-        assert attending._CHOSEN[attending._shape(tokens[0], tokens[1])] in attending.KERNELS
+        assert attending._shape(tokens[0], tokens[1]) in attending._CHOSEN
 
 
 def _halved(arguments):

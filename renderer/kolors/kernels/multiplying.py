@@ -9,7 +9,7 @@ time: on one machine pictures come out of the same kernels each time.
 from __future__ import annotations
 
 import platform
-from functools import partial
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -54,29 +54,48 @@ def quicken(unet: nn.Module) -> None:
             module.__class__ = Linear
     for module in unet.modules():
         kind = type(module).__name__
-        if kind == "GEGLU":
-            cast(Any, module).forward = partial(_gated, module, module.forward)
-        elif kind == "Transformer2DModel" and module.use_linear_projection:
-            cast(Any, module).forward = partial(_transformed, module)
+        if kind == "GEGLU" or (kind == "Transformer2DModel" and module.use_linear_projection):
+            module.__class__ = _quick(cast(Any, type(module)))
 
 
-def _gated(module: Any, plain: Any, hidden_states: Tensor) -> Tensor:  # noqa: ANN401
+@cache
+def _quick(kind: Any) -> Any:  # noqa: ANN401
+    """One of DiffSynth's classes with a forward of ours. A class, since a forward of each object's own would be code of
+    its own to torch's compiler: a graph for each of 70 blocks that could share one.
+    """
+
+    class GEGLU(kind):  # type: ignore[misc]
+        def forward(self, hidden_states: Tensor) -> Tensor:
+            if torch.compiler.is_compiling() or not _gates(self, hidden_states):
+                return cast(Tensor, super().forward(hidden_states))
+            return _gated(self, hidden_states)
+
+    class Transformer2DModel(kind):  # type: ignore[misc]
+        def forward(
+            self,
+            hidden_states: Tensor,
+            encoder_hidden_states: Tensor | None = None,
+            attention_mask: Tensor | None = None,
+        ) -> Tensor:
+            return _transformed(self, hidden_states, encoder_hidden_states)
+
+    return GEGLU if kind.__name__ == "GEGLU" else Transformer2DModel
+
+
+def _gates(module: Any, hidden_states: Tensor) -> bool:  # noqa: ANN401
+    return type(module.proj) is Linear and _suits(hidden_states, module.proj.weight)
+
+
+def _gated(module: Any, hidden_states: Tensor) -> Tensor:  # noqa: ANN401
     """DiffSynth's GEGLU, `x·W₁ · gelu(x·W₂)`, with GELU and product done while oneDNN has the numbers at hand."""
     proj = module.proj
-    if type(proj) is not Linear or torch.compiler.is_compiling() or not _suits(hidden_states, proj.weight):
-        return cast(Tensor, plain(hidden_states))
     (weight, gate_weight), (bias, gate_bias) = proj.weight.chunk(2), proj.bias.chunk(2)
     onednn = torch.ops.mkldnn._linear_pointwise
     gate = onednn(hidden_states, gate_weight, gate_bias, "gelu", [], "none")
     return cast(Tensor, onednn.binary(hidden_states, gate, weight, bias, "mul"))
 
 
-def _transformed(
-    module: Any,  # noqa: ANN401
-    hidden_states: Tensor,
-    encoder_hidden_states: Tensor | None = None,
-    attention_mask: Tensor | None = None,
-) -> Tensor:
+def _transformed(module: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None) -> Tensor:  # noqa: ANN401
     """DiffSynth's `Transformer2DModel.forward`, but for its copy from channels last to channels first at the end."""
     batch, channels, height, width = hidden_states.shape
     tokens = module.norm(hidden_states).permute(0, 2, 3, 1).reshape(batch, -1, channels)
