@@ -94,8 +94,10 @@ def benchmark(settings: Settings, tell: Tell = lambda words: None, device: str |
 def _painters(settings: Settings, work: Work, subject: Subject, studio: Studio) -> list[BatchPainter]:
     """This program first, since the others' pictures are compared with its own; then those others that fit."""
     vae = subject.vae()
-    ways = (False, True) if settings.compiled else (False,)
-    own: list[BatchPainter] = [Own(work, studio, vae, batch, way) for way in ways for batch in settings.batches]
+    # Compiling takes a minute for each batch size, and is done for two: alone and in the largest batch say most.
+    compiled = dict.fromkeys((settings.batches[0], settings.batches[-1])) if settings.compiled else ()
+    own: list[BatchPainter] = [Own(work, studio, vae, batch) for batch in settings.batches]
+    own += [Own(work, studio, vae, batch, compiled=True) for batch in compiled]
     if settings.draft:
         own += [Drafts(work, studio, vae, batch, settings.card.draft) for batch in settings.batches]
     if not settings.compare:

@@ -54,6 +54,34 @@ def test_keys_and_values_of_the_text_are_computed_once_for_all_steps(denoiser, c
     assert len(keys) == len(to_text) and len(own_keys) == 3 * len(to_itself)
 
 
+@pytest.mark.parametrize("float8", [False, True])
+def test_weights_lie_from_the_first_as_they_are_multiplied(folder, float8):
+    """What moves once it is loaded leaves holes in a device's memory."""
+    unet = load_denoiser(folder, CPU, torch.bfloat16 if float8 else torch.float32, float8=float8).unet
+    lying = {name: it.data_ptr() for name, it in unet.named_parameters()}
+    fuse_projections(unet)
+    assert {name: it.data_ptr() for name, it in unet.named_parameters()} == lying
+    for attention in attentions(unet, to_text=False):
+        weights = [it.weight for it in (attention.to_q, attention.to_k, attention.to_v)]
+        assert torch.equal(attention._fused.float(), torch.cat([it.float() for it in weights]))
+        weights[1].data.view(torch.uint8).zero_()  # whoever writes into a weight writes into the block
+        assert not attention._fused.float().chunk(3)[1].any()
+    kernels = [it for it in unet.parameters() if it.ndim == 4]
+    assert kernels and all(it.is_contiguous(memory_format=torch.channels_last) for it in kernels)
+
+
+def test_what_lies_elsewhere_is_put_into_one_block(denoiser):
+    (attention, *_) = attentions(denoiser.unet, to_text=False)
+    weights = [it.weight for it in (attention.to_q, attention.to_k, attention.to_v)]
+    expected = torch.cat([it.data for it in weights])
+    for order in ((2, 1, 0), (0, 2, 1)):
+        for place in order:
+            weights[place].data = weights[place].data.clone()
+        attention.fuse()
+        assert torch.equal(attention._fused, expected)
+        assert [it.data_ptr() for it in weights] == [it.data_ptr() for it in attention._fused.chunk(3)]
+
+
 def test_kept_keys_and_values_change_no_bit(denoiser, conditions):
     """Against calls of the UNet outside of any denoising, where each call computes its own."""
     states = denoiser.text_projection(conditions.states)

@@ -134,6 +134,16 @@ def test_compiled_it_paints_the_same_and_says_what_compiling_took(folder, capsys
     assert "storyboard (compiled): the same by code" in said and "ing s" in said
 
 
+def test_it_is_compiled_for_one_picture_and_for_the_largest_batch(folder, monkeypatch):
+    monkeypatch.setattr(compiled, "_by_torch", lambda: lambda plain: plain)
+    for batches, expected in (((1, 2, 4), [1, 4]), ((2,), [2])):
+        report = benchmark(
+            choose(str(folder), "32x32", 1, batches, repeat=1, compare=False, compiled=True), device="cpu"
+        )
+        assert [row.batch for row in report.rows if row.who == "storyboard (compiled)"] == expected
+        assert not [note for note in report.notes if "not compiled" in note]
+
+
 def test_a_draft_takes_less_arithmetic_and_says_how_like_the_full_picture_it_is(folder):
     settings = choose(str(folder), "32x32", 12, (1, 2), repeat=1, compare=False, draft=True)
     card = settings.card.model_copy(update={"draft": Draft(sampler="euler", steps=6, cache_interval=2)})

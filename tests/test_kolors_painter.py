@@ -11,8 +11,10 @@ import torch
 
 from renderer.errors import ModelError
 from renderer.kolors.card import SAMPLERS
+from renderer.kolors.device import choose_device
 from renderer.kolors.fitting.choosing import STRICT_BATCH
 from renderer.kolors.lora.file import unet_shapes
+from renderer.kolors.memory import is_out_of_memory
 from renderer.kolors.pipeline import KolorsPainter
 from renderer.kolors.sampling import denoise
 from renderer.kolors.studio import Studio
@@ -207,6 +209,31 @@ def test_out_of_memory_halves_the_batch_and_paints_all(folder):
     assert len(painted) == 6 and all(isinstance(it, Painted) for it in painted.values())
     assert cramped.batches == [1] * 6
     assert {it.provenance.batch for it in painted.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: out of memory\nCompile with TORCH_USE_CUDA_DSA",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "GET was unable to find an engine to execute this computation",
+        "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory",
+    ],
+)
+def test_memory_runs_out_in_many_words(words):
+    assert is_out_of_memory(RuntimeError(words)) and not is_out_of_memory(ValueError(words))
+
+
+def test_cuda_is_named_with_its_number(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    assert [str(choose_device(name)) for name in (None, "cuda", "cuda:0", "cpu")] == [
+        "cuda:1",
+        "cuda:1",
+        "cuda:0",
+        "cpu",
+    ]
 
 
 def test_a_take_that_never_fits_fails_alone(folder):

@@ -41,7 +41,10 @@ class Driver:
         return list(CARDS)[index]
 
     def nvmlDeviceGetHandleByUUID(self, uuid):
-        return next(name for name in CARDS if name.startswith(uuid))
+        return next(name for name in CARDS if name == uuid)
+
+    def nvmlDeviceGetUUID(self, handle):
+        return handle
 
     def nvmlDeviceGetName(self, handle):
         self._called("nvmlDeviceGetName")
@@ -73,6 +76,7 @@ def driver(monkeypatch):
         ("1", ["NVIDIA L4"]),
         ("1,0", ["NVIDIA L4", "NVIDIA GeForce RTX 4060"]),
         ("GPU-bb", ["NVIDIA L4"]),
+        ("GPU-b", ["NVIDIA L4"]),
         ("0,-1,1", ["NVIDIA GeForce RTX 4060"]),
         ("0, 7, 1", ["NVIDIA GeForce RTX 4060"]),
         ("", ["CPU"]),

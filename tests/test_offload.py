@@ -7,12 +7,13 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from renderer.errors import ModelError
 from renderer.kolors.attention import fuse_projections, text_kept
 from renderer.kolors.fitting.blocks import ALIGNED
 from renderer.kolors.fitting.choosing import place
-from renderer.kolors.fitting.needs import MARGIN, SLOTS
+from renderer.kolors.fitting.needs import MARGIN, SLOTS, Needs
 from renderer.kolors.fitting.offload import StreamedUNet
 from renderer.kolors.fitting.placement import Job, Placement, Room
 from renderer.kolors.fitting.sizes import part_of, sizes_of
@@ -234,6 +235,53 @@ def test_what_needs_no_streaming_is_painted_first(folder):
     assert place(sizes_of(folder), job(width=96, height=96), Room("cuda", free, PLENTY)).unet == "streamed"
     found = [it.take for it in small.paint([large, take(0)], lambda report: None)]
     assert found == [take(0), large]
+
+
+def test_what_a_streamed_unet_takes_of_the_computer_itself_is_there_for_it(folder):
+    """The system no longer counts its pinned memory as free: it must not be in the way of the next settings."""
+    free = least(folder, job(), lambda it: it.unet == "streamed" and it.exact)
+    enough = round(Needs(sizes_of(folder), job(), Room("cuda", free)).hosted * 1.2)
+    small = KolorsPainter(
+        folder, device="cpu", room_of=lambda device, ours: Room("cuda", free, enough - small._studio.hosted)
+    )
+    for takes in ([take(0), take(1, width=32)], [take(2)]):
+        assert all(isinstance(it, Painted) for it in paint(small, takes).values())
+    assert small._studio.hosted > 0.8 * 4 * (sizes_of(folder).unet - sizes_of(folder).staying)
+
+
+def test_a_unet_that_finds_no_way_back_is_loaded_anew_and_nothing_painted_twice(folder, painter, monkeypatch):
+    size = {"width": 96, "height": 96}
+    free = least(folder, job(**size), lambda it: it.unet == "whole" and it.decoding == "waiting")
+    small, moved = KolorsPainter(folder, device="cpu", room_of=card(free)), []
+    move = nn.Module.to
+
+    def full_once(module, *where, **how):
+        if module is getattr(small._studio._denoiser, "unet", None) and where == (CPU,):
+            moved.append(module)
+            if len(moved) == 1:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+        return move(module, *where, **how)
+
+    monkeypatch.setattr(nn.Module, "to", full_once)
+    takes = [take(seed, **size) for seed in range(4)]
+    found = list(small.paint(takes, lambda report: None))
+    assert [it.take for it in found] == takes and all(isinstance(it, Painted) for it in found)
+    assert len(set(map(id, moved))) == 2
+    expected = paint(painter, takes)
+    assert all(np.abs(it.pixels.astype(int) - expected[it.take.key].pixels).max() <= 1 for it in found)
+
+
+def test_what_is_prepared_already_is_left_alone(folder, tmp_path):
+    studio, shapes = Studio(folder, CPU), unet_shapes(folder)
+    lora = use(save_kohya(tmp_path / "x.safetensors", random_lora(shapes), shapes))
+    studio.prepare("fp32", streamed=True)
+    predict(studio.denoiser.unet)
+    there = [slot.part for slot in studio._streaming._slots]
+    assert all(there)
+    studio.prepare("fp32", streamed=True, done=lambda *told: pytest.fail("loaded again"))
+    assert [slot.part for slot in studio._streaming._slots] == there
+    studio.prepare("fp32", (lora,), streamed=True)
+    assert [slot.part for slot in studio._streaming._slots] == [None] * SLOTS
 
 
 def test_the_studio_knows_what_its_weights_take(folder):

@@ -32,7 +32,7 @@ MODELS = {"kolors": (FULL_SIZE, KOLORS_SIZES), "kolors-mini": (parts_of(MINI), s
 GIB = 1024**3
 DESKTOP = 400 * 1024**2
 """What is taken of a card that shows a desktop."""
-ORDER = ["whole", "whole apart", "streamed", "streamed apart"]
+ORDER = ["whole", "streamed", "whole apart", "streamed apart"]
 
 
 @cache
@@ -172,7 +172,7 @@ def on_a_card(gib, job, **changes):
         (6, Job(1024, 1024, "fp8"), ("whole", 2, "waiting")),
         (4, Job(1024, 1024, "bf16"), ("streamed", 3, "whole")),
         (24, Job(2048, 2048, "fp16"), ("whole", 2, "waiting")),
-        (8, Job(2048, 2048, "fp16"), ("whole apart", 2, "tiles")),
+        (8, Job(2048, 2048, "fp16"), ("streamed", 2, "tiles")),
         (24, Job(1024, 1024, "fp16", strict=True), ("whole", 1, "whole")),
         (8, Job(1024, 1024, "fp16", strict=True), ("whole", 1, "waiting")),
         (7, Job(1024, 1024, "fp16", strict=True), ("whole", 1, "waiting")),

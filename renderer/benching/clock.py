@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 
+from renderer.kolors.device import synchronize
 from renderer.kolors.kernels.multiplying import linear
 from renderer.kolors.quick.float8 import FLOAT8, multiply_rounded, round_rows
 
@@ -43,14 +44,6 @@ def busy() -> str:
     if load < BUSY * cores:
         return ""
     return f"other programs were busy when this began (load {load:.1f}, {cores} cores): seconds are too many, and rough"
-
-
-def synchronize(device: torch.device) -> None:
-    """Waits until the device has done all that it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 @dataclass(slots=True)

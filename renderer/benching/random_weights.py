@@ -22,7 +22,7 @@ from renderer.kolors.layout import Component
 from renderer.kolors.lora.file import Shape
 from renderer.kolors.quick.float8 import use_float8
 from renderer.kolors.studio import Studio
-from renderer.kolors.weights import Denoiser, build_unet, fill
+from renderer.kolors.weights import Denoiser, build_unet, fill, in_order
 
 NOWHERE = Path("random weights")
 SEED = 20
@@ -43,7 +43,7 @@ def random_module(
             return numbers.mul_(shape[1:].numel() ** -0.5)
         return numbers.mul_(0.05).add_(0.0 if name.endswith("bias") else 1.0)
 
-    state = {name: drawn(name, tensor.shape) for name, tensor in module.state_dict().items()}
+    state = {name: in_order(drawn(name, tensor.shape)) for name, tensor in module.state_dict().items()}
     fill(module, state, NOWHERE, component)
     return module
 

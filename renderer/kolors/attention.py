@@ -6,7 +6,8 @@ what keys and values are made of; and here is computed once what is the same at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Self, cast
 
@@ -21,6 +22,7 @@ ContextChange = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """From what keys and what values are made of to what they are to be made of, each [batch, tokens, width of context]."""
 TO_TEXT = "attn2"
 """The attention to the text in each transformer block; `attn1` is the picture's to itself."""
+_ONE_OF_THREE = re.compile(r"(.*\.attn1\.to_)[qkv](\.weight|\.scale)")
 
 
 class Attention(nn.Module):
@@ -138,12 +140,37 @@ def fuse_projections(unet: nn.Module) -> None:
             module.fuse()
 
 
+def put_together(state: MutableMapping[str, Tensor], name: str) -> None:
+    """Has queries', keys' and values' weights of a picture's attention lie in one block, once the last of them, `name`,
+    is in a UNet's `state`: as `fuse` wants them. Done while weights are read, it leaves no holes in a device's memory
+    but those that the next weights fill.
+    """
+    found = _ONE_OF_THREE.fullmatch(name)
+    parts = [state.get(f"{found[1]}{letter}{found[2]}") for letter in "qkv"] if found else []
+    whole = [part for part in parts if part is not None]
+    if len(whole) == 3 and len({part.shape for part in whole}) == 1:  # what is damaged is for others to tell
+        _in_one_block(whole)
+
+
 def _in_one_block(parts: Sequence[Tensor]) -> Tensor:
-    """What the parts hold, below each other in one tensor of which they are views from now on."""
+    """What the parts hold, below each other in one tensor of which they are views from now on, if not already."""
+    if _are_in_one_block(parts):
+        whole = parts[0].data
+        return whole.as_strided((sum(map(len, parts)), *whole.shape[1:]), whole.stride())
     block = torch.cat([part.data for part in parts])
     for part, view in zip(parts, torch.split(block, [len(it) for it in parts]), strict=True):
         part.data = view
     return block
+
+
+def _are_in_one_block(parts: Sequence[Tensor]) -> bool:
+    begin = parts[0].data_ptr()
+    for part in parts:
+        is_next = part.data_ptr() == begin and part.is_contiguous()
+        if not is_next or part.untyped_storage().data_ptr() != parts[0].untyped_storage().data_ptr():
+            return False
+        begin += part.nbytes
+    return True
 
 
 def _is_attention(module: nn.Module) -> bool:

@@ -75,6 +75,7 @@ class ChatGLM:
                 layer = Layer(self._config)
             self._fill(layer, f"encoder.layers.{number}.")
             yield layer
+            del layer  # so that it can go before the next one comes
 
     def rows(self, ids: Tensor) -> Tensor:
         """The table's rows of some pieces [pieces, width], on the device, in the type."""

@@ -26,12 +26,24 @@ PACKAGES = {"renderer": "kolors-storyboard", "torch": "torch", "diffsynth": "dif
 
 
 def choose_device(name: str | None = None) -> torch.device:
-    """The device of that name; without one CUDA, else Apple's GPU (where this is untested), else the CPU."""
-    if name is not None:
-        return torch.device(name)
-    if torch.cuda.is_available():
+    """The device of that name; without one CUDA, else Apple's GPU (where this is untested), else the CPU.
+
+    CUDA's always with its number: some of torch's functions want it.
+    """
+    device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
+    if name is not None:
+        return device
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits until the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def choose_precision(device: torch.device, asked: Precision | None) -> Precision:

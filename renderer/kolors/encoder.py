@@ -139,8 +139,11 @@ def _through_layers(
     """The states of some texts. `passed` hears of how many it is true, by the share of layers behind them all."""
     hidden, places = map(list, zip(*begun, strict=True))
     pooled: list[Tensor] = []
-    for number, layer in enumerate(chatglm.layers(), start=1):
+    layers = chatglm.layers()
+    for number in range(1, chatglm.count + 1):
+        layer = next(layers)
         after = [layer(its, place) for its, place in zip(hidden, places, strict=True)]
+        del layer  # before the next is loaded: two would be 0.8 GB
         if number < chatglm.count:
             hidden = after
         else:

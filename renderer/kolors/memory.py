@@ -22,8 +22,14 @@ STRICT_WORDS = (
     "Out of memory with one picture at a time, which is what `reproducible: strict` paints. "
     "Choose a smaller size, or close other programs that use the device."
 )
-_WORDS = ("can't allocate memory", "not enough memory", "MPS backend out of memory")
-"""How torch says it where it has no exception of its own: on the CPU (Linux, Windows) and on Apple's GPUs."""
+_WORDS = (
+    *("can't allocate memory", "not enough memory", "MPS backend out of memory"),
+    *("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
+    "unable to find an engine to execute this computation",
+)
+"""How torch says it where it has no exception of its own: on the CPU (Linux, Windows), on Apple's GPUs, and of what
+CUDA and its libraries take for themselves. The last is cuDNN's, each of whose algorithms ran out of working memory.
+"""
 
 
 def room_of(device: torch.device, ours: int) -> Room:
@@ -94,5 +100,7 @@ def release(device: torch.device | None = None) -> None:
     gc.collect()
     if torch.cuda.is_available() and (device is None or device.type == "cuda"):
         torch.cuda.empty_cache()
+        if hasattr(torch._C, "_host_emptyCache"):  # pinned memory of the computer's; not in every torch that will do
+            torch._C._host_emptyCache()
     if torch.backends.mps.is_available() and (device is None or device.type == "mps"):
         torch.mps.empty_cache()

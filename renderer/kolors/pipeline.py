@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from torch import Tensor
 from renderer.errors import HypernetworkError, LoraError, ModelError
 from renderer.kolors import memory
 from renderer.kolors.card import Interval, Precision, Sampler, require_whole
-from renderer.kolors.device import choose_device, choose_precision, exact_kernels, provenance
+from renderer.kolors.device import choose_device, choose_precision, exact_kernels, provenance, synchronize
 from renderer.kolors.encoder import Prompt
 from renderer.kolors.fitting.choosing import place, reckless, unfit_words
 from renderer.kolors.fitting.placement import Job, Placement, Room, bytes_of
@@ -162,13 +162,17 @@ class KolorsPainter:
 
     def _place(self, settings: Settings, takes: int | None = None) -> Placement | None:
         """How so many takes of these settings are painted in the memory there is now; None where they don't fit."""
-        sizes, room = sizes_of(self.folder), self._room_of(self.device, self._studio.resident)
+        sizes, room = sizes_of(self.folder), self._room()
         found = place(sizes, settings.job, room, takes)
         return found if found or room.kind == "cuda" else reckless(sizes, settings.job, room)
 
     def _unfit_words(self, settings: Settings) -> str:
+        return unfit_words(sizes_of(self.folder), settings.job, self._room(), str(self.device))
+
+    def _room(self) -> Room:
+        """What there is for the next pictures, with what the weights take that are there."""
         room = self._room_of(self.device, self._studio.resident)
-        return unfit_words(sizes_of(self.folder), settings.job, room, str(self.device))
+        return room if room.host is None else replace(room, host=room.host + self._studio.hosted)
 
     def _paint_group(self, settings: Settings, takes: Sequence[Take], report: Report) -> Iterator[Painted | Failed]:
         placement = self._place(settings, len(takes))
@@ -179,23 +183,37 @@ class KolorsPainter:
             return
         if not placement.plain:
             log.info("%dx%d in %s: %s", settings.width, settings.height, settings.precision, placement)
-        loaded, streamed = _stage("loading", len(takes), report), placement.unet == "streamed"
+        prepare = partial(
+            self._studio.prepare,
+            settings.precision,
+            settings.loras,
+            settings.hypernetworks,
+            _stage("loading", len(takes), report),
+            placement.unet == "streamed",
+        )
         try:
-            self._studio.prepare(settings.precision, settings.loras, settings.hypernetworks, loaded, streamed)
+            prepare()
         except (LoraError, HypernetworkError) as error:  # of a sweep, say, the step at which the training went wrong
             yield from (Failed(take, str(error)) for take in takes)
             return
         unfit = None if settings.strict else self._unfit
-        work = partial(self._paint_batch, settings, placement, report)
+        work = partial(self._paint_batch, settings, placement, report, prepare)
         yield from memory.in_batches(takes, placement.batch, work, unfit)
 
     def _paint_batch(
-        self, settings: Settings, placement: Placement, report: Report, takes: Sequence[Take]
+        self,
+        settings: Settings,
+        placement: Placement,
+        report: Report,
+        prepare: Callable[[], None],
+        takes: Sequence[Take],
     ) -> Iterator[Painted | Failed]:
+        prepare()  # anew, where the UNet found no way back after the last batch
         started = time.perf_counter()
         wanted = settings.compilable and not placement.apart and self._compiling.wanted(settings.kind, len(takes))
         with exact_kernels(settings.precision, settings.strict), self._studio.compiling(wanted, placement.roomy) as use:
             latents = self._denoise(settings, placement, report, takes)
+            synchronize(self.device)  # for the clock; decoding would wait anyway
         taken = time.perf_counter() - started - use.seconds
         self._compiling.painted(settings.kind, len(takes), taken)
         share = taken / len(takes)

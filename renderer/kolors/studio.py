@@ -52,6 +52,7 @@ class Studio:
         self._vae: nn.Module | None = None
         self._streaming: StreamedUNet | None = None
         self._is_away = False
+        self._prepared: object = None
         self._compiled: CompiledUNet | None = None
         self._graphed: GraphedUNet | None = None
 
@@ -69,6 +70,11 @@ class Studio:
         weights = (it for module in modules for it in module.parameters() if it.device.type == self.device.type)
         slots = self._streaming.slot_bytes if self._streaming else 0
         return sum(it.nbytes for it in weights) + slots
+
+    @property
+    def hosted(self) -> int:
+        """Bytes that a UNet which is streamed takes of the computer's memory now."""
+        return self._streaming.host_bytes if self._streaming else 0
 
     def check(self, takes: Iterable[Take]) -> None:
         """Raises LoraError, EmbeddingError or HypernetworkError where a take's file can't be used with this model."""
@@ -91,8 +97,13 @@ class Studio:
         """Loads UNet and VAE in this precision, unless they are there; merges the LoRAs into the UNet, and has its
         attentions use the hypernetworks. A `streamed` UNet lies in the computer's memory.
 
-        `done` hears how many of the two are loaded. Raises ModelError, LoraError, HypernetworkError.
+        `done` hears how many of the two are loaded. Raises ModelError, LoraError, HypernetworkError. Asked for the same
+        again, it does nothing.
         """
+        asked = (precision, loras, hypernetworks, streamed)
+        if asked == self._prepared:
+            return
+        self._prepared = None
         with self._fitting():
             if self.precision != precision or streamed != (self._streaming is not None):
                 self._load(precision, done, streamed)
@@ -101,6 +112,7 @@ class Studio:
             self._hypernetworks.use(hypernetworks)
             if self._streaming is not None:
                 self._streaming.forget()
+        self._prepared = asked
 
     def _load(self, precision: Precision, done: Callable[[int, int], None], streamed: bool) -> None:
         self.release()
@@ -156,7 +168,7 @@ class Studio:
             self._streaming.close()
             self._streaming = None
         self._denoiser, self._merged, self._hypernetworks, self._vae, self.precision = None, None, None, None, None
-        self._compiled, self._graphed = None, None
+        self._compiled, self._graphed, self._prepared = None, None, None
         memory.release(self.device)
 
     def with_room(self, work: Callable[[], Result]) -> Result:
@@ -186,7 +198,10 @@ class Studio:
 
     @contextmanager
     def unet_away(self) -> Iterator[None]:
-        """Has the UNet wait in the computer's memory until the block ends; a streamed one is there already."""
+        """Has the UNet wait in the computer's memory until the block ends; a streamed one is there already.
+
+        Where another program has taken its place meanwhile, all weights are released: `prepare` loads them anew.
+        """
         if self._is_away or self._streaming is not None:
             yield
             return
@@ -198,7 +213,9 @@ class Studio:
             memory.release(self.device)
             yield
         finally:
-            unet.to(self.device)
+            if memory.attempted(lambda: unet.to(self.device), self.device) is None:
+                log.warning("the UNet's place on %s was taken meanwhile: it is loaded anew", self.device)
+                self.release()
             self._is_away = False
 
     def decode(self, latents: Tensor, strict: bool = False, tiled: bool = False) -> NDArray[np.uint8]:

@@ -45,12 +45,6 @@ class WeightFiles:
             return tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
 
 
-def read_state(files: Iterable[Path], device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
-    """All tensors of some weight files, on `device`; floating-point ones as `dtype`. Raises ModelError."""
-    opened = WeightFiles(files, device)
-    return {name: opened.read(name, dtype) for name in opened.names}
-
-
 def _safetensors(file: Path, device: torch.device) -> Iterator[tuple[str, Callable[[], Tensor]]]:
     opened = safe_open(file, framework="pt", device=str(device))
     yield from ((name, partial(opened.get_tensor, name)) for name in opened.keys())  # type: ignore[no-untyped-call]

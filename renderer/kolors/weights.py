@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from renderer.errors import ModelError
-from renderer.kolors.attention import install_attention
+from renderer.kolors.attention import install_attention, put_together
 from renderer.kolors.card import mending
 from renderer.kolors.diffsynth import unet_class, vae_class
 from renderer.kolors.layout import Component, read_json, weight_files
 from renderer.kolors.quick.float8 import round_rows, use_float8
-from renderer.kolors.weight_files import WeightFiles, read_state
+from renderer.kolors.weight_files import WeightFiles
 
 VAE_SCALING = 0.13025
 """Kolors uses SDXL's autoencoder, whose latents are scaled by this (its `config.json`)."""
@@ -54,14 +54,27 @@ def load_denoiser(folder: Path, device: torch.device, dtype: torch.dtype, float8
 
 
 def _read(files: WeightFiles, dtype: torch.dtype, rounded: Iterable[str]) -> dict[str, Tensor]:
-    """All tensors as `dtype`, but the weights of `rounded` layers in 8 bits, with their scales."""
+    """All tensors as `dtype`, but the weights of `rounded` layers in 8 bits, with their scales.
+
+    Each lies as it will be used, before the next is read: what had to move afterwards would leave holes in a device's
+    memory, a gigabyte of them at Kolors' size, that no picture's numbers fit into.
+    """
     names = {f"{layer}.weight": f"{layer}.scale" for layer in rounded}
     state: dict[str, Tensor] = {}
     for name in files.names:
-        state[name] = files.read(name, dtype)
+        state[name] = in_order(files.read(name, dtype))
         if name in names:
             state[name], state[names[name]] = round_rows(state[name])
+            put_together(state, names[name])
+        put_together(state, name)
     return state
+
+
+def in_order(tensor: Tensor) -> Tensor:
+    """A weight as it is computed with: kernels of convolutions channels last. Measured on the CPU, that takes a fifth
+    less time for the UNet and a third less for the VAE.
+    """
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def build_unet(config: dict[str, Any]) -> nn.Module:
@@ -76,7 +89,8 @@ def load_vae(folder: Path, device: torch.device, dtype: torch.dtype) -> nn.Modul
     config = {"scaling_factor": VAE_SCALING} | read_json(folder / "vae" / "config.json")
     with torch.device("meta"):
         vae: nn.Module = vae_class()(**accepted(vae_class(), config))
-    state = {_vae_name(name): tensor for name, tensor in read_state(weight_files(folder, "vae"), device, dtype).items()}
+    files = WeightFiles(weight_files(folder, "vae"), device)
+    state = {_vae_name(name): in_order(files.read(name, dtype)) for name in files.names}
     shapes = {name: parameter.shape for name, parameter in vae.named_parameters()}
     for name, tensor in state.items():
         if tensor.ndim == 4 and len(shapes.get(name, ())) == 2:  # old files store these layers as 1x1 convolutions
@@ -104,8 +118,7 @@ def fill(module: nn.Module, state: dict[str, Tensor], folder: Path, component: C
             raise ModelError(f"{folder / component}: the file {words} {prefix}{names[0]}{count}. {mending(folder)}")
     module.load_state_dict(state, assign=True)
     state.clear()  # so that no weight is in memory twice once it lies in another order
-    # Channels last: measured on the CPU, a fifth less time for the UNet and a third less for the VAE.
-    module.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    module.eval().requires_grad_(False)
 
 
 def accepted(kind: Any, config: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401

@@ -1,8 +1,9 @@
 """How a picture is painted within a device's memory: decided from sizes alone, before anything is loaded.
 
-The first of these that fits: the whole UNet on the device, with negative and prompt in one call, then in two; then the
-UNet streamed from the computer's memory, likewise. With each, pictures are decoded in one piece, else in one piece
-while the UNet waits in the computer's memory, else in tiles. Needs no torch.
+The first of these that fits: negative and prompt in one call, by the whole UNet on the device, else by one that is
+streamed from the computer's memory; then the same in two calls. With each, pictures are decoded in one piece, else in
+one piece while the UNet waits in the computer's memory, else in tiles. Streaming comes before two calls: it changes no
+bit, leaves room for larger batches, and copies (4.6 GB at Kolors' size) while it computes. Needs no torch.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def unfit_words(sizes: ModelSizes, job: Job, room: Room, device: str) -> str:
 def _orders(job: Job, room: Room) -> Iterator[Placement]:
     """All ways to paint one picture, best first, without their peaks."""
     unets: tuple[Unet, ...] = ("whole", "streamed") if room.kind == "cuda" else ("whole",)
-    for unet in unets:
-        for apart in (False, True) if job.guided and not job.strict else (False,):
+    for apart in (False, True) if job.guided and not job.strict else (False,):
+        for unet in unets:
             yield Placement(unet, apart, 1, "whole", 0)
             if unet == "whole" and room.kind == "cuda":
                 yield Placement(unet, apart, 1, "waiting", 0)

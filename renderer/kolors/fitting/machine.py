@@ -99,8 +99,11 @@ def _handles(nvml: Any) -> Iterator[Any]:  # noqa: ANN401
     for name in map(str.strip, names):
         if name.isdigit() and int(name) < count:
             yield nvml.nvmlDeviceGetHandleByIndex(int(name))
-        elif name.startswith(("GPU-", "MIG-")):
+        elif name.startswith("MIG-"):
             yield nvml.nvmlDeviceGetHandleByUUID(name)
+        elif name.startswith("GPU-"):  # CUDA takes the beginning of one, too
+            handles = (nvml.nvmlDeviceGetHandleByIndex(number) for number in range(count))
+            yield from (it for it in handles if str(nvml.nvmlDeviceGetUUID(it)).startswith(name))
         else:
             return
 

@@ -8,6 +8,7 @@ same kernels see the same values in the same layout.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,11 +27,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Slot:
-    """Room on the device for one part. `copied` and `used`: when its weights are there, when they were last needed."""
+    """Room on the device for one part. `copied` and `used`: when its weights are there, when they were last needed;
+    `turn` counts uses of all slots.
+    """
 
     block: Tensor
     part: Part | None = None
     busy: bool = False
+    turn: int = 0
     copied: torch.cuda.Event | None = None
     used: torch.cuda.Event | None = None
     views: dict[Part, list[Tensor]] = field(default_factory=dict)
@@ -62,6 +66,9 @@ class StreamedUNet:
             log.warning("not all weights could be pinned in the computer's memory: streaming them takes longer")
         largest = max((len(part.block) for part in self._parts.values()), default=0)
         self._slots = [_Slot(torch.empty(largest, dtype=torch.uint8, device=device)) for _ in range(SLOTS)]
+        if self._side is not None:  # the slots were allocated on the other stream
+            self._side.wait_stream(torch.cuda.current_stream(device))
+        self._turns = itertools.count(1)
         self._following: dict[Part, Part] = {}
         self._last: Part | None = None
         self._handles = [handle for name, part in self._parts.items() for handle in self._hooked(modules[name], part)]
@@ -70,6 +77,12 @@ class StreamedUNet:
     def slot_bytes(self) -> int:
         """What the parts take of the device, all the time."""
         return sum(len(slot.block) for slot in self._slots)
+
+    @property
+    def host_bytes(self) -> int:
+        """What the parts take of the computer's memory, where pinned blocks are rounded up to powers of two."""
+        sizes = (part.block for part in self._parts.values())
+        return sum(1 << (len(it) - 1).bit_length() if it.is_pinned() else len(it) for it in sizes)
 
     def forget(self) -> None:
         """Sends every part home, and copies it anew when its turn comes."""
@@ -114,14 +127,16 @@ class StreamedUNet:
         if self._side is not None:
             slot.used = torch.cuda.current_stream(self._device).record_event()
         part.lie(part.views)
-        slot.busy = False
+        slot.busy, slot.turn = False, next(self._turns)
 
     def _slot_of(self, part: Part) -> _Slot | None:
         return next((slot for slot in self._slots if slot.part is part), None)
 
     def _copied(self, part: Part) -> _Slot | None:
-        """The slot that the part is on its way into; None where all are at work."""
-        slot = next((slot for slot in self._slots if not slot.busy), None)
+        """The slot that the part is on its way into, that whose part was used longest ago: copying waits for that use.
+        None where all are at work.
+        """
+        slot = min((slot for slot in self._slots if not slot.busy), key=lambda slot: slot.turn, default=None)
         if slot is None:
             return None
         slot.part = part

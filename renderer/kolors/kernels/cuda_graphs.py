@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -119,7 +119,7 @@ class GraphedUNet:
         its = dict(zip(names, added, strict=True))
         work = partial(self._plain, sample, timestep, states, added_cond_kwargs=its)
         try:
-            with self._keeping(kept_places):
+            with self._keeping(kept_places), _current(sample.device):
                 replay, output = self._capture(work)
         except RuntimeError as error:
             words = "out of memory" if memory.is_out_of_memory(error) else str(error).splitlines()[0]
@@ -142,12 +142,25 @@ class GraphedUNet:
                 attention.kept = its
 
 
+def _current(device: torch.device) -> AbstractContextManager[Any]:
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
 def _copy(given: list[Tensor], places: list[Tensor]) -> None:
     for tensor, place in zip(given, places, strict=True):
         place.copy_(tensor)
 
 
 def _by_cuda(work: Callable[[], Tensor]) -> tuple[Replay, Tensor]:
+    """On the current device. torch leaves its own stream the current one where a capture breaks off."""
+    before = torch.cuda.current_stream()
+    try:
+        return _captured_by_cuda(work)
+    finally:
+        torch.cuda.set_stream(before)
+
+
+def _captured_by_cuda(work: Callable[[], Tensor]) -> tuple[Replay, Tensor]:
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):

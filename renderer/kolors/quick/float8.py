@@ -67,9 +67,13 @@ def use_float8(unet: nn.Module) -> list[str]:
 
 
 def round_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """e4m3 numbers [n, width] and fp32 scales [n, 1] whose products are about `rows`. What isn't finite stays so."""
-    scales = rows.abs().amax(dim=-1, keepdim=True).float().clamp_min(LEAST) / LARGEST
-    return (rows.float() / scales).to(FLOAT8), scales
+    """e4m3 numbers [n, width] and fp32 scales [n, 1] whose products are about `rows`. What isn't finite stays so.
+
+    In as few passes as can be without a kernel of its own: rows come anew at each of 420 layers. Compiled it is one.
+    """
+    largest = torch.linalg.vector_norm(rows, torch.inf, dim=-1, keepdim=True, dtype=torch.float32)
+    scales = largest.clamp_min_(LEAST).div_(LARGEST)
+    return (rows / scales).to(FLOAT8), scales
 
 
 def float8_linear(rows: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
