@@ -8,7 +8,8 @@ import torch
 from renderer.kolors.attention import Attention, fuse_projections, text_kept
 from renderer.kolors.lora.file import unet_shapes
 from renderer.kolors.lora.merging import MergedUNet
-from renderer.kolors.sampling import Conditions, denoise, make_stepper
+from renderer.kolors.samplers import make_stepper
+from renderer.kolors.sampling import Conditions, denoise
 from renderer.kolors.weights import load_denoiser
 from tests.loras import random_lora, save_kohya, use
 

@@ -9,7 +9,8 @@ from renderer.benching.flops import META, count_flops
 from renderer.benching.parts import FULL_SIZE
 from renderer.kolors.attention import Attention
 from renderer.kolors.quick.deep_cache import DeepCache
-from renderer.kolors.sampling import Conditions, denoise, make_stepper
+from renderer.kolors.samplers import make_stepper
+from renderer.kolors.sampling import Conditions, denoise
 from renderer.kolors.weights import Denoiser, build_unet, load_denoiser
 from tests.loras import example
 from tests.tiny_kolors import make_folder

@@ -26,7 +26,8 @@ from renderer.kolors.quick.float8 import (
     round_rows,
     use_float8,
 )
-from renderer.kolors.sampling import Conditions, denoise, make_stepper
+from renderer.kolors.samplers import make_stepper
+from renderer.kolors.sampling import Conditions, denoise
 from renderer.kolors.weights import build_unet, load_denoiser
 from tests.loras import random_lora, save_peft, use
 from tests.test_kolors_painter import paint, pixels, take

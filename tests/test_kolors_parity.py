@@ -15,7 +15,8 @@ from renderer.kolors.attention import Attention, install_attention
 from renderer.kolors.card import SAMPLERS
 from renderer.kolors.diffsynth import ddim_class, unet_class, vae_class
 from renderer.kolors.encoder import encode_texts
-from renderer.kolors.sampling import SCHEDULE, Conditions, denoise, make_stepper, noise
+from renderer.kolors.samplers import SCHEDULE, make_stepper
+from renderer.kolors.sampling import Conditions, denoise, noise
 from renderer.kolors.text import count_pieces, cut_at, tokenize
 from renderer.kolors.weights import build_unet, load_denoiser, load_vae
 from tests.tiny_kolors import LENGTH
@@ -153,6 +154,24 @@ def test_euler_walks_as_diffusers_scheduler_does(sampler, spacing, steps):
         assert torch.allclose(seen, theirs.scale_model_input(same, timestep), rtol=1e-5, atol=1e-6)
         sample, same = ours.step(seen, timestep, sample), theirs.step(seen, timestep, same).prev_sample
         assert torch.allclose(sample, same, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 14, 15, 20, 25, 50, 137])
+def test_dpm_plus_plus_walks_as_diffusers_scheduler_does(steps):
+    from diffusers import DPMSolverMultistepScheduler
+
+    theirs = DPMSolverMultistepScheduler(**SCHEDULE, use_karras_sigmas=True)
+    theirs.set_timesteps(steps)
+    ours = make_stepper("dpm++2m", steps, [])
+    assert torch.equal(ours.timesteps, theirs.timesteps.float())
+    assert ours.init_noise_sigma == theirs.init_noise_sigma
+    chance = torch.Generator().manual_seed(steps)
+    sample = same = torch.randn(1, 4, 4, 4, generator=chance)
+    for timestep in theirs.timesteps:
+        assert ours.scale_model_input(sample, timestep) is sample
+        seen = (sample + torch.randn(1, 4, 4, 4, generator=chance)) / 2
+        sample, same = ours.step(seen, timestep, sample), theirs.step(seen, timestep, same).prev_sample
+        assert torch.allclose(sample, same, rtol=1e-4, atol=1e-4 * same.abs().max().item())
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(1, [1099]), (4, [1099, 824, 549, 274]), (11, range(1099, 0, -100))])

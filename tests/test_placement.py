@@ -22,7 +22,8 @@ from renderer.kolors.fitting.needs import MARGIN, SPARE, Needs
 from renderer.kolors.fitting.placement import Job, Room
 from renderer.kolors.fitting.sizes import KOLORS_SIZES, sizes_of
 from renderer.kolors.quick.float8 import use_float8
-from renderer.kolors.sampling import Conditions, denoise, make_stepper
+from renderer.kolors.samplers import make_stepper
+from renderer.kolors.sampling import Conditions, denoise
 from renderer.kolors.tiles import decode_in_tiles
 from renderer.kolors.weights import Denoiser, build_unet
 from tests.live_memory import peak_bytes

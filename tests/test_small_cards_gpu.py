@@ -16,7 +16,8 @@ from renderer.kolors.fitting.choosing import place, unfit_words
 from renderer.kolors.fitting.needs import MARGIN
 from renderer.kolors.fitting.placement import Job
 from renderer.kolors.fitting.sizes import KOLORS_SIZES
-from renderer.kolors.sampling import Conditions, denoise, make_stepper
+from renderer.kolors.samplers import make_stepper
+from renderer.kolors.sampling import Conditions, denoise
 
 pytestmark = [
     pytest.mark.gpu,

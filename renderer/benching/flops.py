@@ -18,7 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from renderer.benching.parts import Parts
 from renderer.kolors.card import WHOLE, Draft
 from renderer.kolors.chatglm import Layer, Place
-from renderer.kolors.sampling import LATENT_CHANNELS, LATENT_FACTOR, Conditions, denoise, make_stepper
+from renderer.kolors.samplers import make_stepper
+from renderer.kolors.sampling import LATENT_CHANNELS, LATENT_FACTOR, Conditions, denoise
 from renderer.kolors.weights import Denoiser, build_unet
 
 META = torch.device("meta")

@@ -15,7 +15,8 @@ from renderer.benching.work import SAMPLER, Work
 from renderer.errors import ModelError
 from renderer.kolors.card import Draft, Precision, Sampler
 from renderer.kolors.device import DTYPES, exact_kernels, vae_dtype, wide
-from renderer.kolors.sampling import SCHEDULE, denoise, make_stepper
+from renderer.kolors.samplers import SCHEDULE, make_stepper
+from renderer.kolors.sampling import denoise
 from renderer.kolors.studio import Studio
 from renderer.kolors.weights import Denoiser
 

@@ -23,7 +23,8 @@ from renderer.kolors.fitting.choosing import place, reckless, unfit_words
 from renderer.kolors.fitting.placement import Job, Placement, Room, bytes_of
 from renderer.kolors.fitting.sizes import sizes_of
 from renderer.kolors.kernels.worth import Compiling
-from renderer.kolors.sampling import Conditions, denoise, make_stepper, noise
+from renderer.kolors.samplers import make_stepper
+from renderer.kolors.sampling import Conditions, denoise, noise
 from renderer.kolors.states import States, Wanted
 from renderer.kolors.studio import Studio
 from renderer.take import Failed, Painted, Progress, Take, TakeHypernetwork, TakeLora

@@ -1,35 +1,21 @@
-"""From noise to latents: Kolors' noise schedule, the samplers, and the denoising loop."""
+"""From noise to latents: the denoising loop, in which the UNet tells a sampler what is noise."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict, cast
+from typing import TypedDict
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from renderer.kolors.attention import text_kept
-from renderer.kolors.card import WHOLE, Interval, Sampler
-from renderer.kolors.diffsynth import ddim_class
+from renderer.kolors.card import WHOLE, Interval
 from renderer.kolors.quick.deep_cache import DeepCache
+from renderer.kolors.samplers import Stepper
 from renderer.kolors.weights import Denoiser
 
-TRAIN_STEPS, BETA_START, BETA_END = 1100, 0.00085, 0.014
-"""Kolors' schedule: `scaled_linear` betas, noise (epsilon) predicted (Kwai-Kolors/Kolors, scheduler_config.json)."""
-STEPS_OFFSET = 1
-SCHEDULE = {
-    "num_train_timesteps": TRAIN_STEPS,
-    "beta_start": BETA_START,
-    "beta_end": BETA_END,
-    "beta_schedule": "scaled_linear",
-    "prediction_type": "epsilon",
-    "timestep_spacing": "leading",
-    "steps_offset": STEPS_OFFSET,
-}
 LATENT_CHANNELS = 4
 LATENT_FACTOR = 8
 """Pixels along a side for one latent."""
@@ -53,21 +39,6 @@ class Conditions:
     time_ids: Tensor
     negative_states: Tensor | None = None
     negative_pooled: Tensor | None = None
-
-
-class Stepper(Protocol):
-    """A sampler in use: it walks one batch once from noise to latents."""
-
-    timesteps: Tensor
-    init_noise_sigma: float | Tensor
-
-    def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor:
-        """The sample as the UNet wants to see it at this timestep."""
-        ...
-
-    def step(self, noise: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
-        """The sample after this step, given the noise that the UNet sees in it."""
-        ...
 
 
 def noise(generator: torch.Generator, width: int, height: int) -> Tensor:
@@ -178,97 +149,3 @@ def _told(denoiser: Denoiser, conditions: Conditions) -> _Told:
         "encoder_hidden_states": denoiser.text_projection(states),
         "added_cond_kwargs": {"text_embeds": pooled, "time_ids": time_ids},
     }
-
-
-def make_stepper(sampler: Sampler, steps: int, generators: Sequence[torch.Generator]) -> Stepper:
-    """A sampler for one batch. What it draws (lcm), it draws for each take from that take's own generator."""
-    if sampler == "ddim":
-        return _Ddim(steps)
-    if sampler in ("euler", "euler-trailing"):
-        return _Euler(steps, trailing=sampler == "euler-trailing")
-    return _FromDiffusers(sampler, steps, list(generators))
-
-
-class _Ddim:
-    """DiffSynth's DDIM, deterministic, from timestep 1099 to 0 and then to clean latents (ᾱ = 1)."""
-
-    init_noise_sigma: float | Tensor = 1.0
-
-    def __init__(self, steps: int) -> None:
-        self._scheduler = ddim_class()(TRAIN_STEPS, BETA_START, BETA_END)
-        self._scheduler.set_timesteps(steps)
-        self.timesteps: Tensor = self._scheduler.timesteps
-
-    def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor:
-        return sample
-
-    def step(self, noise: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
-        return cast(Tensor, self._scheduler.step(noise, timestep, sample))
-
-
-class _Euler:
-    """Euler's method on the noise level (arXiv:2206.00364, algorithm 2 without noise in between), as Kolors' authors
-    run diffusers' `EulerDiscreteScheduler`: written out, since importing that takes seconds.
-
-    Timesteps are `leading` (each at the beginning of its part of the schedule), or `trailing` from the last one on,
-    where there is nothing but noise: what weights distilled to few steps begin with (SDXL-Lightning, arXiv:2402.13929;
-    Hyper-SD, arXiv:2404.13686; spacings: arXiv:2305.08891, table 2).
-    """
-
-    def __init__(self, steps: int, trailing: bool) -> None:
-        betas = torch.linspace(BETA_START**0.5, BETA_END**0.5, TRAIN_STEPS, dtype=torch.float32) ** 2
-        clean = torch.cumprod(1 - betas, dim=0)
-        if trailing:  # rounded as diffusers does it, by the same numbers
-            times = torch.from_numpy(np.arange(TRAIN_STEPS, 0, -TRAIN_STEPS / steps)[:steps].round() - 1)
-        else:
-            times = torch.arange(steps).flip(0) * (TRAIN_STEPS // steps) + STEPS_OFFSET
-        levels = ((1 - clean) / clean).sqrt()[times.long().clamp(max=TRAIN_STEPS - 1)]
-        self.timesteps: Tensor = times.float()
-        self._levels: list[float] = [*levels.tolist(), 0.0]
-        self._done = 0
-        most = self._levels[0]
-        self.init_noise_sigma: float | Tensor = most if trailing else math.hypot(most, 1)
-
-    def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor:
-        return sample / math.hypot(self._levels[self._done], 1)
-
-    def step(self, noise: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
-        level, after = self._levels[self._done : self._done + 2]
-        self._done += 1
-        return sample + (after - level) * noise
-
-
-class _FromDiffusers:
-    """One of diffusers' schedulers with Kolors' schedule."""
-
-    def __init__(self, sampler: Sampler, steps: int, generators: list[torch.Generator]) -> None:
-        self._scheduler = _scheduler(sampler)
-        # LCM picks its timesteps among 50 that it was distilled on; more steps than that need a finer choice.
-        extra = {"original_inference_steps": max(50, steps)} if sampler == "lcm" else {}
-        self._scheduler.set_timesteps(steps, **extra)
-        self._drawing = {"generator": generators} if sampler == "lcm" else {}
-        self.timesteps: Tensor = self._scheduler.timesteps
-        self.init_noise_sigma: float | Tensor = self._scheduler.init_noise_sigma
-
-    def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor:
-        return cast(Tensor, self._scheduler.scale_model_input(sample, timestep))
-
-    def step(self, noise: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
-        return cast(Tensor, self._scheduler.step(noise, timestep, sample, return_dict=False, **self._drawing)[0])
-
-
-def _scheduler(sampler: Sampler) -> Any:  # noqa: ANN401
-    """diffusers' scheduler: dpm++2m with Karras sigmas as diffusers documents it for Kolors, the others with Kolors'
-    schedule and their own defaults.
-    """
-    if sampler == "dpm++2m":
-        from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
-
-        return DPMSolverMultistepScheduler(**SCHEDULE, use_karras_sigmas=True)
-    if sampler == "unipc":
-        from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
-
-        return UniPCMultistepScheduler(**SCHEDULE)
-    from diffusers.schedulers.scheduling_lcm import LCMScheduler
-
-    return LCMScheduler(**SCHEDULE, clip_sample=False, set_alpha_to_one=False)

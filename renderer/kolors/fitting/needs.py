@@ -11,8 +11,8 @@ SLOTS = 2
 """Parts of a streamed UNet on the device at a time: one at work, the next on its way."""
 
 HELD = 1.07
-"""Of weights on a GPU: what torch's allocator holds for them, since its segments are never quite full. Replayed with its
-rules: 5.92 GB for the 5.55 of Kolors' UNet and autoencoder.
+"""Of weights on a GPU: what torch's allocator holds for them, since its segments are never quite full. Replayed with
+its rules: 5.92 GB for the 5.55 of Kolors' UNet and autoencoder.
 """
 ROUND = 1.05
 """Of working memory: what is counted, and what is too small to be."""

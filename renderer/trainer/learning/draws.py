@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from renderer.kolors.sampling import LATENT_CHANNELS, LATENT_FACTOR, TRAIN_STEPS
+from renderer.kolors.samplers import TRAIN_STEPS
+from renderer.kolors.sampling import LATENT_CHANNELS, LATENT_FACTOR
 from renderer.trainer.dataset import Sample
 from renderer.trainer.learning.captions import told
 from renderer.trainer.learning.chance import Lot

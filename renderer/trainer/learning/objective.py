@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from renderer.kolors.sampling import BETA_END, BETA_START, TRAIN_STEPS
+from renderer.kolors.samplers import BETA_END, BETA_START, TRAIN_STEPS
 
 
 @cache
