@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
+import platform
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,6 +20,11 @@ log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Names of settings in glibc's malloc.h."""
+KEPT, MOST_KEPT = 512 * 1024**2, 32 * 1024**2
+"""Bytes of freed memory that a process keeps on the CPU, and of the largest piece among it (glibc allows no more)."""
 
 STRICT_WORDS = (
     "Out of memory with one picture at a time, which is what `reproducible: strict` paints. "
@@ -95,9 +103,27 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
+def keep_freed_memory() -> None:
+    """Has the C library keep freed memory for what is allocated next, until `release`; where that is glibc.
+
+    It would give tensors of a megabyte back to the system at each operation, which clears their pages anew for the
+    next: 4,000 pages for a batch of eight of the miniature, at each call of its UNet.
+    """
+    if (libc := _glibc()) is not None:
+        libc.mallopt(MMAP_THRESHOLD, MOST_KEPT)
+        libc.mallopt(TRIM_THRESHOLD, KEPT)
+
+
+@cache
+def _glibc() -> Any:  # noqa: ANN401
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+
+
 def release(device: torch.device | None = None) -> None:
-    """Gives freed memory back to the device."""
+    """Gives freed memory back to the device, and to the system."""
     gc.collect()
+    if (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
     if torch.cuda.is_available() and (device is None or device.type == "cuda"):
         torch.cuda.empty_cache()
         if hasattr(torch._C, "_host_emptyCache"):  # pinned memory of the computer's; not in every torch that will do

@@ -116,6 +116,8 @@ class Studio:
 
     def _load(self, precision: Precision, done: Callable[[int, int], None], streamed: bool) -> None:
         self.release()
+        if self.device.type == "cpu":
+            memory.keep_freed_memory()
         done(0, 2)
         self._denoiser = self._open_denoiser(precision, torch.device("cpu") if streamed else self.device)
         fuse_projections(self._denoiser.unet)
