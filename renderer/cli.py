@@ -148,7 +148,7 @@ def render(
         from renderer.line import render as render_story
 
     opened = partial(open_kolors, compiled=compile_)
-    asked = Asked(story, scene or (), seed or (), picks, compile_, loras or (), templates)
+    asked = Asked(story, scene or (), seed or (), picks, limit, compile_, loras or (), templates)
     once = partial(
         render_story,
         story,

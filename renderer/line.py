@@ -14,6 +14,7 @@ from renderer.errors import ModelError, StoryboardError, did_you_mean
 from renderer.files import explained
 from renderer.grid import compose_grid, grid_digest
 from renderer.history import remember
+from renderer.interrupting import interrupts_wait
 from renderer.kolors.card import require_whole
 from renderer.paint import Observer, Outcome, Run, open_run, paint
 from renderer.plan import Plan, PlannedTake, plan_story
@@ -76,7 +77,7 @@ def render(
     opened = open_painter or open_kolors
     planned = partial(plan_story, story, out=out, more=more, more_for=scenes, loras=loras, draft=draft)
     plan = planned()
-    _check_selection(plan, scenes, seeds, picks)
+    check_selection(plan, scenes, seeds, picks)
     if plan.select(scenes, seeds, limit, picks) and painter is None:
         painter = opened(plan)
     with open_run(plan, planned, wait) as run:
@@ -117,7 +118,7 @@ def verify_story(
     from renderer.verify import verify
 
     plan = plan_story(story, out=out, loras=loras, draft=True)
-    _check_selection(plan, scenes, seeds)
+    check_selection(plan, scenes, seeds)
     chosen = [planned for planned in plan.takes if not planned.reason and planned.chosen(scenes, seeds)]
     if chosen:
         yield from verify(plan, chosen, painter or open_kolors(plan), lambda progress: None)
@@ -171,7 +172,8 @@ def _look(run: Run, templates: Path | None) -> tuple[Path, ...]:
     return pages
 
 
-def _check_selection(plan: Plan, scenes: Sequence[str], seeds: Sequence[int], picks: bool = False) -> None:
+def check_selection(plan: Plan, scenes: Sequence[str], seeds: Sequence[int], picks: bool = False) -> None:
+    """Raises StoryboardError where these scenes, seeds or picks choose something that the story doesn't have."""
     if picks and not plan.picks:
         raise StoryboardError(
             f"{plan.storyboard.path}: no scene has a pick yet. Choose with `storyboard review "
@@ -199,6 +201,7 @@ def open_kolors(plan: Plan, compiled: bool | None = None) -> Painter:
             f"Get them with `storyboard models pull {plan.storyboard.card.name}`."
         )
     require_whole(plan.model_folder)
-    from renderer.kolors.pipeline import KolorsPainter
+    with interrupts_wait():
+        from renderer.kolors.pipeline import KolorsPainter
 
     return KolorsPainter(plan.model_folder, compiled=compiled)

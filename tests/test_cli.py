@@ -97,6 +97,19 @@ def test_a_story_named_without_its_folder_is_found_for_the_author(run, tmp_path)
         assert 'Did you mean "storyboards/tale.yaml"?' in run("render", name)[2]
 
 
+def test_what_is_set_aside_is_said_once(run, tmp_path):
+    story, run_folder = write_story(tmp_path, STORY.replace("[0, 1]", "[0, 1]\n    pick: 0")), tmp_path / "renders/tale"
+    run("render", story, painter=FakePainter())
+    pick, picture = run_folder / "picks/01-sofa.png", next((run_folder / "pictures").glob("sea-*.png"))
+    pick.write_bytes(b"retouched")
+    picture.write_bytes(b"retouched too")
+    write_story(tmp_path, story.read_text().replace("pick: 0", "pick: 1"))
+    code, _, err = run("render", story, painter=FakePainter())
+    assert code == 0
+    assert err.count("set-aside/01-sofa.1.png") == 1 and err.count(f"set-aside/{picture.stem}.1.png") == 1
+    assert "set-aside" not in run("render", story, painter=FakePainter())[2]
+
+
 def test_plan_says_what_and_why(run, tmp_path):
     story = write_story(tmp_path)
     render_fake(story)
@@ -107,6 +120,44 @@ def test_plan_says_what_and_why(run, tmp_path):
     assert "negative edited" in line
     assert out.count("up to date") == 3
     assert f"1 of 4 takes to paint with {MINI.edition}; about 0:0" in out
+
+
+def test_plan_lists_what_is_chosen(run, tmp_path):
+    story = write_story(tmp_path, STORY.replace("[0, 1]", "[0, 1]\n    pick: 1"))
+    for words, listed in (
+        (("--scene", "sofa"), ["sofa 0", "sofa 1"]),
+        (("--seed", "3"), ["park 3"]),
+        (("--picks",), ["sofa 1"]),
+        (("--picks", "--scene", "park"), []),
+    ):
+        code, out, _ = run("plan", story, *words)
+        rows = [" ".join(line.split()[:2]) for line in out.splitlines() if line.endswith("not painted yet")]
+        assert (code, rows) == (0, listed)
+        assert (f"{len(listed)} of {len(listed)} take" if listed else "Nothing to paint.") in out
+
+
+def test_plan_refuses_choices_as_render_does(run, tmp_path):
+    story = write_story(tmp_path)
+    for words in (("--picks",), ("--scene", "parc"), ("--seed", "77")):
+        planned, rendered = run("plan", story, *words), run("render", story, *words)
+        assert planned == rendered and planned[0] == 2
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "render"])
+def test_a_recipe_is_no_story_and_names_its_command(run, tmp_path, command):
+    (tmp_path / "my.recipe.yaml").write_text("name: x\nlicence: CC0-1.0\ndata: {folder: x/}\n")
+    code, _, err = run(command, "my.recipe.yaml")
+    assert code == 2
+    assert "my.recipe.yaml:1:1: this is a recipe for training, not a storyboard." in err
+    assert "`storyboard train my.recipe.yaml`" in err and "1 problem;" in err
+
+
+def test_check_warns_of_weights_that_are_not_here(run, tmp_path):
+    story = write_story(tmp_path, f"model: kolors\n{STORY.replace('64x64', '1024x1024')}")
+    code, out, err = run("check", story)
+    assert code == 0 and "all is well" in out
+    assert f"{story}:1:8: model: the weights of kolors are not on this machine" in err
+    assert err.count("storyboard models pull kolors") == run("plan", story)[2].count("models pull kolors") == 1
 
 
 def test_plan_for_machines(run, tmp_path):
@@ -232,6 +283,12 @@ def test_going_on_is_told_with_all_that_was_asked_for(run, tmp_path):
     assert code == 0, err
     assert "1 draft painted, 2 left for later." in out and "--draft" not in out and "--out 'my run'" in out
     assert not (tmp_path / "renders").exists()
+
+
+def test_going_on_asks_for_what_is_left_of_a_limit(run, tmp_path):
+    story = write_story(tmp_path)
+    _, _, err = run("render", story, "--limit", "3", painter=FakePainter(interrupt_after=1))
+    assert f"To go on: storyboard render {story} --limit 2\n" in err
 
 
 def test_what_to_do_next_names_the_run_folder(run, tmp_path):

@@ -82,6 +82,15 @@ def by_dynamo(plain):
     return torch.compile(plain, dynamic=False, backend="eager")
 
 
+def test_compiling_is_said_once_for_a_batch_and_not_again_for_its_like(unet, caplog):
+    caplog.set_level("INFO")
+    compiled = CompiledUNet(unet, Fake())
+    for batch in (2, 2, 3):
+        with compiled.switched(True):
+            predicted(unet, told(unet, batch=batch))
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["compiling the UNet"] * 2
+
+
 def test_compiled_code_runs_only_while_it_is_switched_on(unet):
     plain, fake = predicted(unet, told(unet)), Fake(more=1.0)
     compiled = CompiledUNet(unet, fake)
@@ -173,6 +182,15 @@ def test_regions_of_a_gpu_are_few_graphs_and_the_same_numbers(as_on_gpu, monkeyp
     assert used.ran and 0 < graphs() - before < len(blocks)
 
 
+@pytest.fixture
+def compiled_by_nobody_else():
+    """What others have compiled is forgotten, and so is, afterwards, what this test has."""
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+@pytest.mark.usefixtures("compiled_by_nobody_else")
 def test_transformer_blocks_of_a_shape_share_one_graph(as_on_gpu, monkeypatch, tmp_path):
     """Inductor, which takes a minute for them and alone shares graphs, runs what it is given as it is."""
     import torch._inductor.compile_fx as inductor

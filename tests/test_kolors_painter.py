@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import platform
 import shutil
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 import torch
 
 from renderer.errors import ModelError
+from renderer.kolors import memory
 from renderer.kolors.card import SAMPLERS
 from renderer.kolors.device import choose_device
 from renderer.kolors.fitting.choosing import STRICT_BATCH
@@ -228,30 +227,29 @@ def test_memory_runs_out_in_many_words(words):
     assert is_out_of_memory(RuntimeError(words)) and not is_out_of_memory(ValueError(words))
 
 
-FAULTS = """\
-import resource, torch
-from renderer.kolors import memory
+def test_on_the_cpu_freed_memory_is_kept_until_weights_are_released(folder, monkeypatch):
+    asked = []
 
-def use(times):
-    for _ in range(times):
-        [torch.ones(2_000_000) for _ in range(3)]
+    class Library:
+        def mallopt(self, name, value):
+            asked.append((name, value))
 
-{first}
-use(10)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-use(20)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-"""Says how many pages the system cleared for tensors of 8 MB, three of which live at the same time."""
+        def malloc_trim(self, pad):
+            asked.append("trimmed")
+
+    monkeypatch.setattr(memory, "_glibc", Library)
+    studio = Studio(folder, torch.device("cpu"))
+    studio.prepare("fp32")
+    assert asked[-2:] == [(memory.MMAP_THRESHOLD, memory.MOST_KEPT), (memory.TRIM_THRESHOLD, memory.KEPT)]
+    studio.release()
+    assert asked[-1] == "trimmed"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
-def test_on_the_cpu_freed_memory_is_kept_for_what_comes_next():
-    given_back, kept = (
-        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(first=first)]))
-        for first in ("", "memory.keep_freed_memory()")
-    )
-    assert kept < given_back / 10
+def test_glibc_takes_what_it_is_asked_for():
+    libc = memory._glibc()
+    assert libc.mallopt(memory.MMAP_THRESHOLD, memory.MOST_KEPT) == 1
+    assert libc.mallopt(memory.TRIM_THRESHOLD, memory.KEPT) == 1
 
 
 def test_cuda_is_named_with_its_number(monkeypatch):

@@ -26,15 +26,17 @@ class Asked:
     scenes: Sequence[str] = ()
     seeds: Sequence[int] = ()
     picks: bool = False
+    limit: int | None = None
     compiled: bool | None = None
     loras: Sequence[Path] = ()
     templates: Path | None = None
 
-    def command(self, folder: Path, draft: bool) -> str:
+    def command(self, folder: Path, draft: bool, limit: int | None = None) -> str:
         """The command to type. Seeds asked for by `--more` are on record: asked for again, they would be others."""
         words = [word for scene in self.scenes for word in ("--scene", scene)]
         words += [word for seed in self.seeds for word in ("--seed", str(seed))]
         words += ["--draft"] * draft + ["--picks"] * self.picks
+        words += [] if limit is None else ["--limit", str(limit)]
         words += [] if self.compiled is None else ["--compile" if self.compiled else "--no-compile"]
         words += [] if self.templates is None else ["--templates", str(self.templates)]
         return render_command(self.story, folder, self.loras, *words)
@@ -63,7 +65,9 @@ def say_result(result: Result, asked: Asked, quiet: bool) -> None:
         err.print(f"failed: {failed.take.scene}, {failed.take.name}: {failed.reason}", style="red", markup=False)
     folder = result.plan.folder
     if result.outcome.interrupted:
-        going_on = asked.command(folder, result.plan.draft)
+        done = len(result.outcome.painted) + len(result.outcome.failed)
+        limit = None if asked.limit is None else max(1, asked.limit - done)
+        going_on = asked.command(folder, result.plan.draft, limit)
         err.print(
             f"Stopped. {_painted(result)} painted and kept, {result.left} left. To go on: {going_on}",
             markup=False,

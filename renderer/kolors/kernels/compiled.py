@@ -15,6 +15,7 @@ from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from renderer.kolors import memory
+from renderer.quieting import quieten_compiler
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,13 @@ Compile = Callable[[Call], Call]
 
 @dataclass(slots=True)
 class Use:
-    """Whether code that was compiled or captured `ran`, and the `seconds` that were spent on compiling it."""
+    """Whether code that was compiled or captured `ran`, the `seconds` that were spent on compiling it, and whether it
+    was `told` that they would be.
+    """
 
     ran: bool = False
     seconds: float = 0.0
+    told: bool = False
 
 
 class CompiledUNet:
@@ -76,6 +80,9 @@ class CompiledUNet:
             use = self._use
             if use is None or self._failed or (shape not in shapes and len(shapes) == MOST_SHAPES):
                 return plain(*args, **kwargs)
+            if shape not in shapes and not use.told:
+                use.told = True
+                log.info("compiling the UNet: a minute or two the first time, seconds from then on")
             started = time.perf_counter()
             try:
                 result = compiled(*args, **kwargs)
@@ -114,6 +121,7 @@ def _by_torch() -> Compile:
         def compiled(*args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401
             if not ready:  # here, where a compiler that can't even be imported is an error like any other of its
                 _allow_graphs(MOST_GRAPHS)
+                quieten_compiler()
                 ready.append(cast(Call, torch.compile(plain, dynamic=False)))
             return ready[0](*args, **kwargs)
 
