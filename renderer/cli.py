@@ -111,6 +111,10 @@ def plan(
         from renderer.plan import plan_story
 
     planned = plan_story(story, out=out_, more=more, more_for=scene or (), loras=loras or (), draft=draft)
+    if scene or seed or picks:
+        from renderer.line import check_selection
+
+        check_selection(planned, scene or (), seed or (), picks)
     if as_json:
         print(json.dumps(plan_data(planned), ensure_ascii=False, indent=1))
         return
@@ -290,13 +294,13 @@ app.command()(starting.schema)
 
 
 def _say_what_is_logged() -> None:
-    """Few lines (memory, long hashing, broken connections, damaged checkpoints): for whoever sits at the terminal."""
+    """Few lines (memory, broken connections, damaged checkpoints, files set aside), for whoever is at the terminal."""
 
     class ToTerminal(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             err.print(record.getMessage(), markup=False)
 
-    for name in ("renderer.kolors", "renderer.trainer"):
+    for name in ("renderer.kolors", "renderer.trainer", "renderer.looking", "renderer.paint"):
         log = logging.getLogger(name)
         log.handlers = [ToTerminal()]
         log.setLevel(logging.INFO)

@@ -19,8 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from itertools import accumulate
 from pathlib import Path
+
+KNOWN_SIGNS = 300
+"""Most signs of a list of known words; all keys of a scene fit."""
 
 
 class StoryboardError(Exception):
@@ -88,10 +92,12 @@ class AuthoringError(StoryboardError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`Did you mean "sofa"?` when a known word is close to this one, else the known words (at most twelve), else ''."""
+    """`Did you mean "sofa"?` when a known word is close to this one, else the known words, else ''.
+
+    Of known words that are too many, those most like this one.
+    """
     words = sorted(set(known))
-    shown = ", ".join(words[:12]) + (", …" if len(words) > 12 else "")
-    return closest(word, words) or (f"Known: {shown}." if words else "")
+    return closest(word, words) or (f"Known: {_listed(words, word)}." if words else "")
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -99,3 +105,18 @@ def closest(word: str, known: Iterable[str]) -> str:
     folded = {candidate.casefold(): candidate for candidate in sorted(set(known))}
     close = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
     return f'Did you mean "{folded[close[0]]}"?' if close else ""
+
+
+def _listed(words: list[str], word: str) -> str:
+    if len(whole := ", ".join(words)) <= KNOWN_SIGNS:
+        return whole
+    matcher = SequenceMatcher(b=word.casefold())  # which remembers b
+
+    def unlike(known: str) -> float:
+        matcher.set_seq1(known.casefold())
+        return -matcher.ratio()
+
+    nearest = sorted(words, key=unlike)
+    lengths = accumulate(len(each) + len(", ") for each in nearest)
+    fitting = sum(length <= KNOWN_SIGNS for length in lengths)
+    return ", ".join([*sorted(nearest[: max(1, fitting)]), "…"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from renderer.aside import set_aside
 from renderer.errors import Problem, RunFolderError
 from renderer.files import explained, interrupts_held, write_atomically
 from renderer.inventory import KEY_DIGITS, PICTURES, record_of
@@ -35,11 +37,10 @@ from renderer.plan import Plan, PlannedTake
 from renderer.take import Failed, Painted, Painter, Progress, Take
 from renderer.timing import learn, machine
 
-SET_ASIDE = "set-aside"
-"""Where a picture that someone changed goes when its take is painted again: nothing is ever overwritten."""
-
 LOCK = ".lock"
 OWNER = ".painting"
+
+log = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
@@ -106,7 +107,7 @@ class Run:
         path = self.folder / PICTURES / name
         content = encode_png(take, painted.pixels, self.model_hash)
         with interrupts_held():
-            _set_aside(self.folder, path)
+            _make_room(self.folder, path)
             write_atomically(path, content)
             was_so = replace(painted.provenance, machine=machine(), painted_at=now())
             loras, hypernetworks = ([each.name for each in adapters] for adapters in (take.loras, take.hypernetworks))
@@ -273,15 +274,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _set_aside(folder: Path, path: Path) -> None:
+def _make_room(folder: Path, path: Path) -> None:
     """Move away a file that stands where a picture belongs: someone changed it, and it may be dear to them."""
-    if not path.exists():
-        return
-    (folder / SET_ASIDE).mkdir(exist_ok=True)
-    number = 1
-    while (kept := folder / SET_ASIDE / f"{path.stem}.{number}{path.suffix}").exists():
-        number += 1
-    path.rename(kept)
+    if path.exists():
+        log.warning(
+            "%s was changed and is painted again; what you had there is kept: %s", path, set_aside(folder, path)
+        )
 
 
 def _source(plan: Plan) -> str:

@@ -133,7 +133,7 @@ def test_plan_lists_what_is_chosen(run, tmp_path):
         code, out, _ = run("plan", story, *words)
         rows = [" ".join(line.split()[:2]) for line in out.splitlines() if line.endswith("not painted yet")]
         assert (code, rows) == (0, listed)
-        assert (f"{len(listed)} of {len(listed)} take" if listed else "Nothing to paint.") in out
+        assert (f"{len(listed)} of 4 takes to paint" if listed else "Nothing to paint.") in out
 
 
 def test_plan_refuses_choices_as_render_does(run, tmp_path):
@@ -209,6 +209,28 @@ def test_new_writes_a_story_that_passes_check_and_never_overwrites(run):
     assert Path("storyboards/storyboard.schema.json").is_file()
 
 
+@pytest.mark.parametrize("name", ["", "who?", "con", "folder/a:b.yaml", ".yaml"])
+def test_new_refuses_names_that_other_systems_refuse(run, tmp_path, name):
+    code, _, err = run("new", name)
+    assert code == 2
+    assert "name" in err and "Traceback" not in err
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_new_where_nothing_can_be_written_says_what_to_do(run, tmp_path):
+    (tmp_path / "storyboards").write_text("no folder")
+    code, _, err = run("new", "tale")
+    assert code == 2
+    assert "storyboard new FOLDER/NAME.yaml" in err and "--out" not in err
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "render", "sheet"])
+def test_a_folder_of_loras_that_is_not_there_is_bad_usage(run, tmp_path, command):
+    code, _, err = run(command, write_story(tmp_path), "--loras", "nofolder")
+    assert code == 2
+    assert "nofolder" in err and "does not exist" in err
+
+
 def test_schema_is_json(run):
     code, out, _ = run("schema")
     assert code == 0
@@ -265,6 +287,15 @@ def test_interrupted_is_130_and_says_how_to_go_on(run, tmp_path):
     assert code == 130
     assert "1 take painted and kept, 3 left" in err
     assert f"storyboard render {story}" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("my story", "my story.yaml"), ("我的 故事", "我的 故事.yaml")],
+)
+def test_names_of_new_stories_may_be_of_several_words(run, tmp_path, name, file):
+    assert run("new", name)[0] == 0
+    assert [it.name for it in (tmp_path / "storyboards").glob("*.yaml")] == [file]
 
 
 def test_going_on_is_told_with_all_that_was_asked_for(run, tmp_path):

@@ -13,6 +13,7 @@ from renderer.kolors.card import BUNDLED
 from renderer.kolors.lora.file import unet_shapes
 from tests.stories import MINI
 from tests.test_cli import run
+from tests.trained import save_embedding, save_hypernetwork
 
 __all__ = ["run"]
 
@@ -52,10 +53,27 @@ def test_a_folder_is_pulled_verified_and_then_found(run, tmp_path, monkeypatch):
     assert "unet/diffusion_pytorch_model.safetensors" in err
 
 
-def test_a_source_that_is_nothing_is_bad_input(run):
-    code, _, err = run("models", "pull", "kolors", "--from", "/no/such/folder")
+@pytest.mark.parametrize("source", ["/no/such/folder", "/nonexist", "./a", "../a", "~/models", "C:\\models"])
+def test_a_source_written_as_a_path_that_is_not_there_is_no_folder(run, source):
+    code, _, err = run("models", "pull", "kolors", "--from", source)
     assert code == 2
-    assert "/no/such/folder" in err
+    assert f"--from {source}: there is no such folder." in err
+
+
+def test_a_source_that_is_nothing_is_bad_input(run):
+    code, _, err = run("models", "pull", "kolors", "--from", "carried")
+    assert code == 2
+    assert "--from carried: neither a folder nor a model's name" in err
+
+
+@pytest.mark.parametrize(
+    ("save", "kind"), [(save_embedding, "an embedding"), (save_hypernetwork, "a hypernetwork")], ids=["word", "network"]
+)
+def test_only_loras_are_converted(run, tmp_path, save, kind):
+    file = save(tmp_path)
+    code, _, err = run("loras", "convert", file, "--to", "kohya")
+    assert code == 2
+    assert f"{file}: only LoRAs are converted; this is {kind}." in err
 
 
 def test_missing_weights_name_the_command(run, tmp_path):

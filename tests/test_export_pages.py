@@ -134,6 +134,7 @@ def test_the_pdf_has_pages_with_the_pictures_and_what_is_said(told):
     assert len(pdf.pages) == count_pages(path) >= 1
     text = unicodedata.normalize("NFKC", "".join(page.extract_text() for page in pdf.pages))
     assert "星光" in text and "好无聊啊" in text and "安静" in text
+    assert "≈3秒0:02–0:05" in "".join(text.split()), "a scene without a duration lasts as long as in other exports"
     assert max(len(page.images) for page in pdf.pages) >= 2
     assert sorted(each.name for each in path.parent.iterdir()) == [".written.json", "tale.pdf"]
 

@@ -319,22 +319,39 @@ def test_picks_of_the_same_content_are_not_rewritten(tmp_path):
     assert path.stat().st_ino == before
 
 
-def test_the_users_files_among_the_picks_are_never_touched(tmp_path, caplog):
+def test_the_users_files_among_the_picks_are_never_lost(tmp_path):
     manifest = picked(tmp_path, 1, 2)
     folder = tmp_path / "picks"
     folder.mkdir()
     (folder / "01-s1.png").write_bytes(b"the user's own")
     (folder / "99-mine.png").write_bytes(b"mine")
-    assert [path.name for path in write_picks(manifest, tmp_path)] == ["02-s2.png"]
+    assert [path.name for path in write_picks(manifest, tmp_path)] == ["01-s1.png", "02-s2.png"]
+    assert (tmp_path / "set-aside" / "01-s1.1.png").read_bytes() == b"the user's own"
     (folder / "02-s2.png").write_bytes(b"retouched")
     write_picks(picked(tmp_path, 3), tmp_path)
     assert {path.name: path.read_bytes()[:8] for path in folder.glob("*.png")} == {
-        "01-s1.png": b"the user",
         "01-s3.png": b"\x89PNG\r\n\x1a\n",
         "02-s2.png": b"retouche",
         "99-mine.png": b"mine",
     }
-    assert "01-s1.png" in caplog.text
+
+
+def test_a_retouched_pick_stays_until_another_is_picked_and_is_then_set_aside(tmp_path):
+    first, other = (make_entry(seed, size=(2, 2)) for seed in (1, 9))
+
+    def pick(entry):
+        scene = make_scene("s1", first, other, pick=entry.key)
+        return paint_all(make_manifest(scene), tmp_path, lambda take: solid((take.seed, 0, 0)))
+
+    (path,) = write_picks(pick(first), tmp_path)
+    for retouched in (b"once", b"twice"):
+        path.write_bytes(retouched)
+        for _ in range(2):
+            assert write_picks(pick(first), tmp_path) == [] and path.read_bytes() == retouched
+    assert write_picks(pick(other), tmp_path) == [path]
+    assert np.asarray(Image.open(path))[0, 0, 0] == 9
+    (kept,) = (tmp_path / "set-aside").iterdir()
+    assert kept.read_bytes() == b"twice"
 
 
 def test_a_copy_that_a_killed_run_left_without_a_record_is_ours(tmp_path):

@@ -33,11 +33,9 @@ TAKES = st.builds(
 )
 
 
-def plan_of(*reasons: str) -> SimpleNamespace:
+def takes_of(*reasons: str) -> list[SimpleNamespace]:
     takes = [SimpleNamespace(scene="sofa", name=TakeName(seed)) for seed in range(len(reasons))]
-    return SimpleNamespace(
-        takes=[SimpleNamespace(take=take, reason=why) for take, why in zip(takes, reasons, strict=True)]
-    )
+    return [SimpleNamespace(take=take, reason=why) for take, why in zip(takes, reasons, strict=True)]
 
 
 def printed(table, width: int, **options: object) -> str:
@@ -49,10 +47,9 @@ def printed(table, width: int, **options: object) -> str:
 @given(st.lists(TAKES, min_size=1, max_size=8), st.sampled_from([20, 40, 60, 80, 120]))
 @settings(max_examples=150, deadline=None)
 def test_the_table_is_the_one_that_rich_would_print(takes, width):
-    plan = SimpleNamespace(takes=takes)
     words = tuple(dict.fromkeys(word for each in takes for word in each.take.name.parts))
-    by_rich = planning._folded(("scene", *words, "", "why"), list(planning._rows(plan, words)))
-    assert printed(take_table(plan, width), width) == printed(by_rich, width)
+    by_rich = planning._folded(("scene", *words, "", "why"), list(planning._rows(takes, words)))
+    assert printed(take_table(takes, width), width) == printed(by_rich, width)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +57,10 @@ def test_the_table_is_the_one_that_rich_would_print(takes, width):
     [("not painted yet", 80, Segments), ("x" * 90, 80, Segments), ("why " * 9, 24, Table), ("two\nlines", 80, Table)],
 )
 def test_rich_is_asked_only_where_there_is_too_little_room(reason, width, kind):
-    assert isinstance(take_table(plan_of(reason, ""), width), kind)
+    assert isinstance(take_table(takes_of(reason, ""), width), kind)
 
 
 def test_states_have_their_colours_in_a_terminal():
-    text = printed(take_table(plan_of("new seed", ""), 80), 80, force_terminal=True, color_system="standard")
+    text = printed(take_table(takes_of("new seed", ""), 80), 80, force_terminal=True, color_system="standard")
     assert "\x1b[33mto paint\x1b[0m" in text and "\x1b[32mup to date\x1b[0m" in text
     assert "\x1b[1mscene" in text

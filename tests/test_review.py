@@ -8,7 +8,15 @@ import threading
 import pytest
 
 from renderer.errors import ReviewError
-from renderer.reviewing.decisions import Decision, Review, keep_decisions, merge, read_decisions, read_review
+from renderer.reviewing.decisions import (
+    Decision,
+    Review,
+    keep_decisions,
+    merge,
+    read_decisions,
+    read_review,
+    review_text,
+)
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
@@ -33,6 +41,18 @@ def test_a_review_is_read(tmp_path):
     review = read_review(written(tmp_path, content()))
     assert (review.story, review.source) == ("tale", "tale.yaml")
     assert review.decisions[A].flag == "pick" and review.decisions[A].stars == 3
+
+
+@pytest.mark.parametrize("change", [{}, {"at": ""}])
+def test_a_decision_without_a_time_counts_until_there_is_one_with(tmp_path, change):
+    entry = {"scene": "sofa", "seed": 4, "flag": "pick", **change}
+    review = read_review(written(tmp_path, content(decisions={A: entry})))
+    kept = review.decisions[A]
+    assert (kept.flag, kept.moment < decision().moment) == ("pick", True)
+    assert merge({}, {A: kept}) == {A: kept}
+    for order in ({A: kept, B: decision(at=1)}, {B: decision(at=1), A: kept}):
+        assert merge({}, order)[A].flag == "none"
+    assert read_review(written(tmp_path, json.loads(review_text(review)))) == review
 
 
 def test_one_saved_by_an_editor_with_a_byte_order_mark_is_read(tmp_path):

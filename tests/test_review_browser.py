@@ -574,6 +574,20 @@ def test_comparing_what_was_marked(at_start, story):
     assert at_start.page.locator("#said").text_content() != ""
 
 
+def test_on_a_phone_every_star_of_a_compared_take_can_be_touched(tmp_path, review):
+    manifest = paint_all(make_manifest(make_scene("sofa", *takes_of("sofa", 4))), tmp_path)
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    reviewer = review(write_sheet(manifest, tmp_path), **phone)
+    reviewer.go_to(keys_of(manifest)[0]).press("c")
+    spare = """[...document.querySelectorAll('.cell')].map((cell) => {
+        const [card, star] = [cell, cell.querySelector('.star:last-child')].map((it) => it.getBoundingClientRect());
+        return [card.right - star.right, card.bottom - star.bottom, star.width - 24, star.height - 24];
+    })"""
+    assert [len(cell) for cell in reviewer.page.evaluate(spare) if min(cell) >= 0] == [4] * 4
+    reviewer.page.locator(".cell .star:last-child").nth(1).tap()
+    assert reviewer.take(keys_of(manifest)[1], "stars") == "5"
+
+
 def test_before_and_after_under_a_slider(story, tmp_path, review):
     html = write_sheet(story, tmp_path)
     told = html.read_text(encoding="utf-8")
@@ -649,6 +663,22 @@ def served(tmp_path, browser):
         reviewer.page.locator("#advance").click()
         yield server, reviewer.press("ArrowRight"), context
         context.close()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_help_says_where_decisions_are(served, at_start, language):
+    _, live, _ = served
+    told = []
+    for reviewer in (live, at_start):
+        if reviewer.page.evaluate("document.documentElement.lang").startswith("zh") != (language == "zh"):
+            reviewer.page.locator("#language").click()
+        reviewer.press("?")
+        told.append(reviewer.page.locator(".help .about").last.text_content())
+    on_server, from_disk = told
+    kept = {"en": "stay in this browser", "zh": "保存在此浏览器中"}[language]
+    saved = {"en": "on disk", "zh": "存盘"}[language]
+    assert kept in from_disk and kept not in on_server and saved in on_server
+    assert all("review.json" in each and "storyboard apply" in each for each in told)
 
 
 def on_disk(server):

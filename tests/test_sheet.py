@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.parse import unquote
 
 import html5lib
@@ -21,8 +23,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from renderer.errors import RunFolderError, StoryboardError
+from renderer.exporting.timing import spans
 from renderer.grid import compose_grid
 from renderer.looking.data import safe_json
+from renderer.looking.durations import starts_of
 from renderer.looking.html import bundled_templates
 from renderer.looking.text import clock, moment, shortened, timecode, visible
 from renderer.looking.thumbs import thumbnail
@@ -112,7 +116,7 @@ def test_the_header_counts_what_there_is(story, tmp_path):
         "Painted": "4",
         "Failed": "1",
         "To paint": "1",
-        "Running time": "1:02",
+        "Running time": "≈ 1:06",
         "Model": "kolors-mini@2",
     }
     assert words(select(page, "h1")[0]) == words(select(page, "title")[0]) == "Starlight"
@@ -139,7 +143,24 @@ def test_a_card_prints_what_a_storyboard_prints(story, tmp_path):
     }
     second, bare = select(sheet(story, tmp_path), "article")[1:]
     assert words(select(second, ".duration dd")[0]) == "1:00 0:02.5–1:02.5", "where in the story it stands"
-    assert not select(bare, ".notes div")
+    assert words(select(bare, ".duration dd")[0]) == "≈ 3 s 1:02.5–1:05.5", "as exports have it"
+
+
+def test_a_time_that_nobody_stated_is_marked_in_both_languages(story, tmp_path):
+    for language, said in [("en", "Assumed where no duration is given"), ("zh", "未写明时长之处按默认时长计")]:
+        page = sheet(story.model_copy(update={"language": language}), tmp_path)
+        assert [words(it).split()[0] for it in select(page, "dd.assumed")] == ["≈", "≈"], "running time, last scene"
+        assert {it.get("title") for it in select(page, "dd.assumed")} == {said}
+
+
+def test_sheet_and_exports_agree_about_when_scenes_begin(story, tmp_path):
+    timed = [scene.duration for scene in story.scenes[::-1]]
+    assert starts_of(timed) == [span.start / 1000 for span in spans(timed, 1000)] == [0, 3, 63]
+
+
+def test_a_story_without_any_duration_shows_no_times(tmp_path):
+    page = sheet(make_manifest(make_scene("a"), make_scene("b")), tmp_path)
+    assert not select(page, ".duration") and not select(page, ".facts .length")
 
 
 def test_takes_stand_in_the_authors_order_and_the_pick_is_large_and_marked(story, tmp_path):
@@ -268,7 +289,34 @@ def test_missing_and_damaged_pictures_are_shown_as_missing_with_how_to_get_them_
     files[1].write_bytes(b"\x89PNG\r\n\x1a\n torn")
     page = sheet(story, tmp_path)
     assert [words(frame) for frame in select(page, "div.missing span")] == ["Picture missing"] * 2
-    assert words(select(page, ".get-back code")[0]) == "storyboard render 'storyboards/my tale.yaml'"
+    assert words(select(page, ".get-back code")[0]) == "storyboard render 'storyboards/my tale.yaml' --out ."
+
+
+@pytest.mark.parametrize(
+    ("run", "source", "command", "place"),
+    [
+        ("renders/tale", "../../storyboards/tale.yaml", "storyboard render storyboards/tale.yaml", "renders"),
+        ("renders/tale", "../../my tale.yaml", "storyboard render 'my tale.yaml' --out renders/tale", "renders"),
+        ("renders/b c", "../../tale.yaml", "storyboard render tale.yaml --out 'renders/b c'", "renders"),
+        ("renders/tale", "../../../tale.yaml", "storyboard render ../../../tale.yaml --out .", "index.html"),
+        ("renders/tale", "../tale.yaml", "storyboard render ../tale.yaml --out .", "index.html"),
+        ("elsewhere/tale", "../../tale.yaml", "storyboard render ../../tale.yaml --out .", "index.html"),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_command_leads_from_where_it_is_typed_to_story_and_run_folder(
+    tmp_path, run, source, command, place, language
+):
+    folder = tmp_path / run
+    folder.mkdir(parents=True)
+    page = sheet(make_manifest(make_scene(), source=source, language=language), folder)
+    asked = select(page, ".get-back")[0]
+    assert words(select(asked, "code")[0]) == command
+    assert place in words(select(asked, "span")[0])
+    typed = shlex.split(command)
+    base = folder if place == "index.html" else tmp_path
+    out = typed[4] if len(typed) > 3 else f"renders/{Path(typed[2]).stem}"
+    assert (base / typed[2]).resolve() == (folder / source).resolve() and (base / out).resolve() == folder
 
 
 def test_nothing_asks_to_paint_once_all_is_painted(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from contextlib import suppress
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from renderer.grid import compose_grid
+from renderer.manifest import GridStyle
 from renderer.prompts import Part
 from renderer.sheet import write_sheet
 from tests.manifests import draft_only, make_entry, make_manifest, make_scene, paint_all, solid
@@ -120,6 +122,55 @@ def test_style_script_and_pictures_work_under_the_pages_policy(story, tmp_path, 
     until(page, "[...document.images].every(image => image.complete && image.naturalWidth)")
 
 
+@pytest.mark.parametrize("width", [390, 1400])
+def test_the_grid_is_shown_whole_in_its_own_shape(tmp_path, open_page, width):
+    tall = GridStyle(columns=1, rows=4, cell=400)
+    scenes = [make_scene(f"s{n}", make_entry(n, size=(96, 64))) for n in range(4)]
+    manifest = paint_all(make_manifest(*scenes, grid=tall), tmp_path)
+    compose_grid(manifest, tmp_path)
+    page = open_page(write_sheet(manifest, tmp_path), width)
+    page.locator("#grid").evaluate("grid => grid.open = true")
+    until(page, "document.querySelector('#grid img').naturalWidth")
+    shown, own = page.locator("#grid img").evaluate(
+        "image => [image.clientWidth / image.clientHeight, image.naturalWidth / image.naturalHeight]"
+    )
+    assert own < 0.5 and shown == pytest.approx(own, rel=0.01)
+    assert page.locator("#grid img").evaluate("image => image.clientWidth <= innerWidth - 20")
+
+
+LABELS = """() => [...document.querySelectorAll("figcaption")].flatMap((caption) => {
+  const texts = document.createTreeWalker(caption, NodeFilter.SHOW_TEXT), broken = [];
+  while (texts.nextNode()) {
+    for (const { 0: part, index } of texts.currentNode.data.matchAll(/[^\\s]+/g)) {
+      const range = document.createRange();
+      range.setStart(texts.currentNode, index);
+      range.setEnd(texts.currentNode, index + part.length);
+      if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1) broken.push(part);
+    }
+  }
+  return broken;
+})"""
+
+
+@pytest.mark.parametrize("percent", [50, 70, 100, 200])
+@pytest.mark.parametrize("width", [390, 1400])
+def test_labels_of_small_takes_break_between_words_only(tmp_path, open_page, width, percent):
+    takes = [make_entry(seed, size=(96, 64)) for seed in range(8)]
+    manifest = paint_all(make_manifest(make_scene("sofa", *takes), language="zh"), tmp_path)
+    for take in range(1, 8):
+        manifest = draft_only(manifest, tmp_path, 0, take)
+    stars = {
+        take.key: {"scene": "sofa", "seed": take.seed, "flag": "none", "stars": 1 + take.seed % 5, "note": ""}
+        | {"at": "2026-05-04T03:02:01Z"}
+        for take in takes
+    }
+    (tmp_path / "review.json").write_text(json.dumps({"decisions": stars}), "utf-8")
+    page = open_page(write_sheet(manifest, tmp_path), width)
+    set_zoom(page, percent)
+    assert page.locator("figcaption .stars").count() == 8
+    assert page.evaluate(LABELS) == []
+
+
 def test_a_script_that_came_in_would_not_run(story, tmp_path, browser):
     page = browser.new_page()
     page.goto(write_sheet(story, tmp_path).as_uri())
@@ -145,7 +196,7 @@ def test_copy_buttons_copy_the_prompt_with_and_without_the_clipboard(story, tmp_
     until(page, "document.querySelector('article button.copy').textContent === 'Copy'")
     page.locator(".get-back button.copy").click()
     until(page, "document.querySelector('.get-back button').textContent === 'Copied'")
-    assert page.evaluate("navigator.clipboard.readText()") == "storyboard render tale.yaml"
+    assert page.evaluate("navigator.clipboard.readText()") == "storyboard render tale.yaml --out ."
 
 
 @pytest.mark.parametrize("width", [390, 768, 1400, 2560])

@@ -457,6 +457,19 @@ def test_diamonds_of_includes_are_read_once(load):
             '2:13: scenes[0].prompt: expected text, got a mapping. A text that begins with "{"',
         ),
         ("scenes:\n  - prompt: true\n", 'expected text, got true. Put it in quotes: "true".'),
+        (
+            "scenes:\n  - prompt: [red hair]\n",
+            '2:13: scenes[0].prompt: expected text, got a list. A text that begins with "["',
+        ),
+        (
+            "scenes:\n  - prompt: [red hair] girl\n",
+            '2:13: this reads as a list, not as text. A text that begins with "[" needs',
+        ),
+        ("scenes:\n  - id:a\n", '2:5: scenes[0]: expected a mapping, got text "id:a". A space is missing after "id:".'),
+        ("scenes:\n  - id:a\n    prompt: x\n", '2:8: a space is missing after "id:".'),
+        ("title:Tale\nscenes:\n  - prompt: x\n", '1:7: a space is missing after "title:".'),
+        (f"{SCENE}    id: 01\n", '3:9: scenes[0].id: expected text, got the number 1. Put it in quotes: "01".'),
+        (f"{SCENE}    id: &a 01\n", 'got the number 1. Put it in quotes: "1".'),
         ("scenes:\n  - prompt: 2024\n", 'expected text, got the number 2024. Put it in quotes: "2024".'),
         ('scenes:\n  - prompt: "a\\0b"\n', "2:13: scenes[0].prompt: holds the control character U+0000."),
         (f"titel: x\n{SCENE}", '1:1: titel: unknown key "titel". Did you mean "title"?'),
@@ -547,9 +560,12 @@ def test_a_mistake_is_told_with_its_place(problems, text, problem):
         ("seed: 4294967296", "has to be at most 4,294,967,295, got 4294967296."),
         (f"seed: {10**50}", "has to be at most 4,294,967,295, got 1000"),
         ("seed: '3'", 'expected a whole number, got text "3".'),
+        ("seeds: [1，2]", 'expected a whole number, got text "1，2". "，" is full-width: write a half-width ","'),
+        ("seeds: 1、2", '{start: 0, count: 8}, got text "1、2". "、" is full-width: write a half-width ","'),
         (
             "seeds: 3",
-            "2:24: scenes[0].seeds: expected a list such as [0, 1, 2], or {start: 0, count: 8}, got the number 3.",
+            "2:24: scenes[0].seeds: expected a list such as [0, 1, 2], or {start: 0, count: 8}, got the number 3. "
+            "Write `seed: 3`.",
         ),
         ("seeds: []", "expected at least 1 entry, got none."),
         ("seeds: [1, 2, 1]", "the seed 1 is given twice."),
@@ -690,6 +706,67 @@ def test_characters_that_appear_nowhere_are_warned_of(load):
     assert str(warning).endswith(
         'tale.yaml:4:8: characters.lin: the character "lin" appears nowhere. Write {lin} in a prompt.'
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "scenes:\n  - prompt: 在｛mei｝旁\n",
+            "2:14: scenes[0].prompt: “｛” is full-width: it is painted as it stands.",
+        ),
+        ("scenes:\n  - prompt: “{mei}”\n", "2:13: scenes[0].prompt: the whole text stands in curly quotes “”"),
+        ("scenes:\n  - prompt: '{mei} {红|蓝｜绿}'\n", "2:24: scenes[0].prompt: “｜” is full-width"),
+        ("scenes:\n  - prompt: '{红|{a｜b|c}}'\n", "2:19: scenes[0].prompt: “｜” is full-width"),
+        (
+            "scenes:\n  - prompt: girl #1 in the park\n",
+            '2:13: scenes[0].prompt: " #" begins a comment: "#1 in the park"',
+        ),
+        ("style: a #b\nscenes: [{prompt: x}, {prompt: y}]\n", '1:8: style: " #" begins a comment: "#b" is not read.'),
+        (f"negative: a #b\n{SCENE}", '1:11: negative: " #" begins a comment: "#b" is not read.'),
+        (f"{SCENE}    negative: {{replace: ｝}}\n", "3:25: scenes[0].negative.replace: “｝” is full-width"),
+    ],
+)
+def test_slips_of_the_keyboard_are_warned_of_once_with_their_place(load, text, told):
+    warnings = [str(warning) for warning in load(f"{text}characters: {{mei: girl}}\n").warnings]
+    (warning,) = [warning for warning in warnings if "appears nowhere" not in warning]
+    assert told in warning
+
+
+def test_a_slip_in_a_character_is_warned_of_where_it_is_written(load):
+    story = load(f"include: cast.yaml\n{SCENE}", cast="characters:\n  mei: ｛girl｝\n  lin: {prompt: “x”}\n")
+    assert [str(warning).partition("cast.yaml:")[2].partition(" “")[0] for warning in story.warnings] == [
+        "2:8: characters.mei:",
+        "3:17: characters.lin.prompt: the whole text stands in curly quotes",
+    ]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        *("girl  # by the sea", "girl\n    #1 is the first", '"girl" #1', "'girl #1'", "girl#1", "|\n      girl #1"),
+        *("“你好”，她说，“再见”", "她说“你好”", "红｜蓝", "'{红|蓝} ｜'"),
+    ],
+)
+def test_honest_comments_quotes_and_signs_are_no_slips(load, prompt):
+    assert load(f"scenes:\n  - prompt: {prompt}\n").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("{红色｜蓝色}", "“｜” is full-width; a choice is written with |: {红色|蓝色}."),
+        ("{mei｝", "“｛” and “｝” are full-width: write { and }."),
+    ],
+)
+def test_errors_from_full_width_signs_name_them(problems, prompt, told):
+    (found,) = problems(f"scenes:\n  - prompt: '{prompt}'\n")
+    assert found.startswith("2:14: scenes[0].prompt: ") and found.endswith(told)
+
+
+def test_a_list_in_a_line_with_wrong_indentation_is_not_taken_for_a_text(problems):
+    (told,) = problems(f"{SCENE}   seeds: [0, 1]\n")
+    assert "needs quotes" not in told
 
 
 def test_a_later_problem_finds_its_place(load, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from pathlib import Path
@@ -283,6 +284,12 @@ def test_names_captions_and_reasons_of_strangers_stay_text(tmp_path):
     assert not [it for it in select(page, "a") if ":" in it.get("href", "")]
 
 
+def test_the_data_sets_page_is_headed_by_the_recipes_title(tmp_path):
+    recipe = dataclasses.replace(recipe_of(tmp_path, data="folder: ."), title="Red pandas")
+    page = parse(write_dataset_page(tmp_path, report(), recipe).read_text(encoding="utf-8"))
+    assert words(select(page, "h1")[0]) == words(select(page, "title")[0]) == "Red pandas"
+
+
 def test_a_data_set_with_nothing_in_it(tmp_path):
     page = dataset_page_of(tmp_path, report((), looks={}))
     assert not select(page, ".tile") and not select(page, ".bars")
@@ -327,6 +334,20 @@ def test_nothing_is_wider_than_the_page_and_pictures_load(request, open_page, wh
     page.wait_for_timeout(300)
     assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth)")
     assert page.evaluate("window.hacked") is None
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1400, 375])
+def test_labels_of_a_chart_stand_beside_its_curves(tmp_path, open_page, width):
+    losses = [(step, 0.05 + 0.001 * step, None, 1.25e-5 * step) for step in range(1, 41)]
+    page = open_page(write_training_page(tmp_path, view(losses=losses, samples=[])), width)
+    beside = page.locator(".chart").evaluate_all("""charts => charts.flatMap((chart) => {
+        const [line, panel] = [chart.querySelector(".grid"), chart.closest(".panel")];
+        const [plot, edge] = [line, panel].map((it) => it.getBoundingClientRect().left);
+        const sides = [...chart.querySelectorAll("text.up")].map((label) => label.getBoundingClientRect());
+        return sides.map(({ left, right }) => right < plot && left > edge);
+    })""")
+    assert len(beside) >= 5 and all(beside)
 
 
 @pytest.mark.browser

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="LoRA files, embeddings and hypernetworks: list, inspect, convert.", no_args_is_help=True)
 
-Folders = Annotated[list[Path] | None, typer.Option("--loras", help="A folder to look for LoRA files in first.")]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option("--loras", help="A folder to look for LoRA files in first.", exists=True, file_okay=False),
+]
 File = Annotated[str, typer.Argument(help="A file, or its name without the ending.", show_default=False)]
 SHOWN = 200
 """Characters of a header's value that are printed."""
@@ -95,6 +98,11 @@ def convert(
     if target is None:
         raise StoryboardError(f'--to {to}: LoRAs are not written as "{to}". {did_you_mean(to, TARGETS)}')
     path = _find(file, loras)
+    from renderer.kolors.files.trained_file import read_trained_file
+
+    kind = read_trained_file(path).kind
+    if kind != "LoRA":
+        raise StoryboardError(f"{path}: only LoRAs are converted; this is {'an' if kind[0] in 'ae' else 'a'} {kind}.")
     from renderer.kolors.lora.convert import convert_lora
     from renderer.kolors.lora.model import fitting_model
 

@@ -52,6 +52,8 @@ def pull(
     from renderer.kolors.download import pull as fetch
 
     source = Path(from_) if from_ is not None and Path(from_).is_dir() else from_
+    if isinstance(source, str) and (source.startswith(("/", ".", "~")) or "\\" in source):
+        raise StoryboardError(f"--from {from_}: there is no such folder.")
     if isinstance(source, str) and source.count("/") != 1:
         raise StoryboardError(
             f"--from {from_}: neither a folder nor a model's name such as Kwai-Kolors/Kolors-diffusers."

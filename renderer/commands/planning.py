@@ -19,7 +19,7 @@ from renderer.take_name import shown_number
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from renderer.plan import Plan
+    from renderer.plan import Plan, PlannedTake
     from renderer.take import Take
 
 GAP = 2
@@ -32,8 +32,12 @@ _Row = tuple[str, ...]
 
 
 def say_plan(planned: Plan, scenes: Sequence[str], seeds: Sequence[int], picks: bool = False) -> None:
-    """Each take with why it is painted, and what painting those of these scenes and seeds, or the picks, comes to."""
-    out.print(take_table(planned, out.width), soft_wrap=False)
+    """Each take of these scenes and seeds, or of the picks, with why it is painted, and what painting them comes to."""
+    takes = [each for each in planned.takes if each.chosen(scenes, seeds)]
+    if picks:
+        takes = [each for each in takes if (each.take.scene, each.take.name) in planned.picks]
+    if takes:
+        out.print(take_table(takes, out.width), soft_wrap=False)
     chosen = planned.select(scenes, seeds, picks=picks)
     seconds = planned.seconds(chosen)
     how_long = "time not known on this machine yet" if seconds is None else f"about {duration(max(1.0, seconds))}"
@@ -43,12 +47,6 @@ def say_plan(planned: Plan, scenes: Sequence[str], seeds: Sequence[int], picks: 
     total = f"{len(chosen)} of {count(len(planned.takes), 'take')} to paint with {planned.model}{as_drafts}"
     out.print(f"{total}; {how_long}, {size:.1f} MB." if chosen else "Nothing to paint.", markup=False)
     _say_placements(planned, [each.take for each in chosen])
-    if chosen and planned.model_folder is None:
-        err.print(
-            f"The weights of {planned.storyboard.model} are not on this machine: "
-            f"storyboard models pull {planned.storyboard.card.name}",
-            markup=False,
-        )
 
 
 def _say_placements(planned: Plan, takes: Sequence[Take]) -> None:
@@ -65,15 +63,15 @@ def _say_placements(planned: Plan, takes: Sequence[Take]) -> None:
         out.print(f"{fitting.words}{size}.", markup=False)
 
 
-def take_table(planned: Plan, width: int) -> RenderableType:
-    """The takes of a plan as a table of at most `width` columns.
+def take_table(takes: Sequence[PlannedTake], width: int) -> RenderableType:
+    """Takes as a table of at most `width` columns.
 
     Rich's own table takes seconds for thousands of rows, nearly all of it for what these rows don't have. So rich lays
     them out only where more than the reasons has to be folded, or where those hold line breaks.
     """
-    words = tuple(dict.fromkeys(word for each in planned.takes for word in each.take.name.parts))
+    words = tuple(dict.fromkeys(word for each in takes for word in each.take.name.parts))
     heads = ("scene", *words, "", "why")
-    rows = list(_rows(planned, words))
+    rows = list(_rows(takes, words))
     widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
     left = width - sum(widths[:-1]) - GAP * len(widths[:-1])
     is_tight = widths[-1] > left and left < max(widths[:-1])
@@ -82,8 +80,8 @@ def take_table(planned: Plan, width: int) -> RenderableType:
     return Segments(_segments(heads, rows, [*widths[:-1], min(widths[-1], left)]))
 
 
-def _rows(planned: Plan, words: Sequence[str]) -> Iterator[_Row]:
-    for each in planned.takes:
+def _rows(takes: Sequence[PlannedTake], words: Sequence[str]) -> Iterator[_Row]:
+    for each in takes:
         parts = each.take.name.parts
         values = (shown_number(parts[word]) if word in parts else "" for word in words)
         yield (each.take.scene, *values, STATES[bool(each.reason)][0], each.reason)

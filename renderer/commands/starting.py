@@ -11,6 +11,9 @@ import typer
 from renderer.commands.console import out
 from renderer.errors import StoryboardError
 
+FULL = "the disk is full: free some space."
+"""Said of a file that isn't written for that reason."""
+
 
 def new(
     name: Annotated[str, typer.Argument(help="The story's name, or a path ending in .yaml.")],
@@ -25,6 +28,7 @@ def new(
         raise StoryboardError(f'--language {language}: the sheet speaks "zh" and "en".')
     ending = ".recipe.yaml" if recipe else ".yaml"
     path = Path(name) if name.endswith((".yaml", ".yml")) else Path("storyboards") / f"{name}{ending}"
+    _check_name(path)
     if path.exists():
         raise StoryboardError(f"{path}: is there already; what you wrote is never overwritten. Choose another name.")
     title, file = path.stem.removesuffix(".recipe"), shlex.quote(str(path))
@@ -49,9 +53,24 @@ def schema(
     if to is None:
         print(text, end="")
         return
-    with explained(to.parent):
+    with explained(to.parent, FULL, "name a file elsewhere: storyboard schema FILE.json"):
         write_atomically(to, text.encode())
     out.print(str(to), markup=False)
+
+
+def _check_name(path: Path) -> None:
+    """Raises StoryboardError for a file's name that is none for an id, but for spaces between its words: other systems
+    may not have such a file.
+    """
+    from pydantic_core import PydanticCustomError
+
+    from renderer.reading.name import check_name
+
+    name = path.name.removesuffix(".yml").removesuffix(".yaml").removesuffix(".recipe")
+    try:
+        check_name(name.replace(" ", "-") if name == name.strip() else name)
+    except PydanticCustomError as error:
+        raise StoryboardError(f'"{name}": {error.message()}') from None
 
 
 def _write(path: Path, text: str, schema_name: str, schema: dict[str, object]) -> None:
@@ -59,7 +78,7 @@ def _write(path: Path, text: str, schema_name: str, schema: dict[str, object]) -
     from renderer.files import explained, write_atomically
     from renderer.schema import schema_text
 
-    with explained(path.parent):
+    with explained(path.parent, FULL, "name a file elsewhere: storyboard new FOLDER/NAME.yaml"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text.encode())
         if not (path.parent / schema_name).exists():

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
-UNTIMED = 3.0
-"""Seconds of a scene that states no duration."""
+from renderer.looking.durations import UNTIMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Span:
 
 
 def spans(durations: Iterable[float | None], fps: int) -> list[Span]:
-    """One stretch after another, each at least a frame long; None lasts three seconds.
+    """One stretch after another, each at least a frame long; None lasts as long as on the sheet.
 
     Ends are rounded, not lengths, so that a thousand scenes end where their durations add up to.
     """

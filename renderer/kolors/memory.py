@@ -24,7 +24,9 @@ Result = TypeVar("Result")
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Names of settings in glibc's malloc.h."""
 KEPT, MOST_KEPT = 512 * 1024**2, 32 * 1024**2
-"""Bytes of freed memory that a process keeps on the CPU, and of the largest piece among it (older glibc allows no more)."""
+"""Bytes of freed memory that a process keeps on the CPU, and of the largest piece among it, which older versions of
+glibc allow no more of.
+"""
 
 STRICT_WORDS = (
     "Out of memory with one picture at a time, which is what `reproducible: strict` paints. "

@@ -5,6 +5,7 @@ captions, cells    words and pictures drawn into the cells of a grid, in the fon
 picks, thumbs      the chosen pictures, numbered; small copies for the sheet (parallel: several at once)
 viewing, views     the manifest → plain values that a template sees
 data, text         the same as JSON for the scripts of the page; how texts and times are written
+durations          when each scene is seen
 tables             the takes of a sweep in columns and rows
 snapshots          what one sheet showed, as a small file of the run folder's history
 comparing, changes what has changed since an earlier sheet, and why; the same as the page shows it

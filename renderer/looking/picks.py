@@ -6,16 +6,18 @@ import json
 import logging
 import os
 import re
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from renderer.aside import set_aside
 from renderer.files import explained, file_sha256, write_atomically
 from renderer.manifest import Manifest, PictureRecord, SceneEntry
 
 PICKS = "picks"
 RECORD = ".written.json"
-"""What we wrote into the folder: name → [sha256, bytes, mtime_ns]. Any other file in it is the user's."""
+"""What we wrote into the folder: name → [sha256, bytes, mtime_ns]. A file that is otherwise is the user's."""
 
 NAME_BYTES = 150
 """The longest name of a pick without its ending; file systems allow 255 bytes, and a hanzi takes three."""
@@ -50,8 +52,9 @@ def pick_name(manifest: Manifest, index: int) -> str:
 def write_picks(manifest: Manifest, folder: Path) -> list[Path]:
     """Copies each painted pick to `picks/01-sofa.png`, … and returns the paths, in story order.
 
-    A file is written only where its content differs. Copies that no pick asks for any more are removed; a file that
-    the user put there, or changed, is never touched. Raises RunFolderError.
+    A file is written only where its content differs. Copies that no pick asks for any more are removed. A copy that
+    the user changed stays as long as its picture is the pick; then it is set aside, as is any file of theirs where a
+    pick belongs. Raises RunFolderError.
     """
     wanted = _wanted(manifest, folder)
     target = folder / PICKS
@@ -64,7 +67,7 @@ def write_picks(manifest: Manifest, folder: Path) -> list[Path]:
         kept = [name for name, source in wanted.items() if picks.copy(source, name)]
         for name in picks.written.keys() - wanted.keys():
             picks.remove(name)
-        picks.keep_record(kept)
+        picks.keep_record(kept, wanted.keys() - set(kept))
     return [target / name for name in kept]
 
 
@@ -87,11 +90,13 @@ class _Picks:
     painted: frozenset[str]
 
     def copy(self, source: Path, name: str) -> bool:
-        """Whether the content of `source` lies under `name` now; not so where the user has a file of that name."""
+        """Whether the content of `source` lies under `name` now; not so where the user changed its copy."""
         target = self.folder / name
         if target.exists() and not self._is_ours(name):
-            log.warning("%s is left as it is: it was put there, or changed, by someone else.", target)
-            return False
+            if name in self.written and self.written[name][0] == file_sha256(source):
+                return False
+            kept = set_aside(self.folder.parent, target)
+            log.warning("%s is another picture now; the file of yours that was there is kept: %s", target, kept)
         if not target.exists() or self._sha256(name) != file_sha256(source):
             write_atomically(target, source.read_bytes())
         return True
@@ -101,9 +106,9 @@ class _Picks:
         if (self.folder / name).is_file() and self._is_ours(name):
             (self.folder / name).unlink()
 
-    def keep_record(self, names: list[str]) -> None:
-        """Notes which files are ours now."""
-        written: Written = {}
+    def keep_record(self, names: list[str], changed: Set[str]) -> None:
+        """Notes which files are ours now, and of those that the user changed what was ours."""
+        written: Written = {name: self.written[name] for name in sorted(changed)}
         for name in names:
             status = (self.folder / name).stat()
             written[name] = (self._sha256(name), status.st_size, status.st_mtime_ns)

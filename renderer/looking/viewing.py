@@ -8,15 +8,17 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from renderer.looking.changes import Changes, view_changes
+from renderer.looking.durations import starts_of
 from renderer.looking.picks import picture_path, scene_number
 from renderer.looking.thumbs import thumbnails
 from renderer.looking.urls import url_of
-from renderer.looking.views import GridPage, PageView, SceneView, Status, TakeView, TrainedView
+from renderer.looking.views import Command, GridPage, PageView, SceneView, Status, TakeView, TrainedView
 from renderer.manifest import LoraLineage, Manifest, SceneEntry, TakeEntry
+from renderer.plan import RUNS
 
 REVIEW = "review.json"
 
@@ -25,11 +27,11 @@ _Lineage = Mapping[str, LoraLineage]
 
 def view_page(manifest: Manifest, folder: Path, painting: tuple[int, int] | None = None) -> PageView:
     """The sheet of a run folder; thumbnails that it needs are made. Raises OSError where they can't be written."""
-    starts, changes, pictures = _starts(manifest), view_changes(manifest, folder), _pictures(manifest, folder)
+    starts = starts_of(scene.duration for scene in manifest.scenes)
+    changes, pictures = view_changes(manifest, folder), _pictures(manifest, folder)
     scenes = tuple(
         _view_scene(manifest, index, pictures, starts[index], changes) for index in range(len(manifest.scenes))
     )
-    command = f"storyboard render {shlex.quote(manifest.source)}" if manifest.source else "storyboard render"
     return PageView(
         story=folder.resolve().name,
         title=manifest.title,
@@ -37,7 +39,7 @@ def view_page(manifest: Manifest, folder: Path, painting: tuple[int, int] | None
         language=manifest.language,
         model=manifest.model,
         updated_at=manifest.updated_at,
-        command=command,
+        command=_command(manifest.source, folder.resolve()),
         scenes=scenes,
         grid=tuple(_grid_pages(folder)),
         painting=painting,
@@ -46,14 +48,18 @@ def view_page(manifest: Manifest, folder: Path, painting: tuple[int, int] | None
     )
 
 
-def _starts(manifest: Manifest) -> list[float | None]:
-    """The first moment of each scene in the story, in seconds; None for scenes without a duration."""
-    starts: list[float | None] = []
-    now = 0.0
-    for scene in manifest.scenes:
-        starts.append(None if scene.duration is None else now)
-        now += scene.duration or 0
-    return starts
+def _command(source: str, folder: Path) -> Command:
+    """The command that paints a story, seen from the run folder, into it.
+
+    It names no place of this machine, as the sheet may go to another one. In the usual layout it is typed where the
+    first one was: LoRAs that lie in that working folder are found from there only.
+    """
+    story = source.removeprefix("../../")
+    if folder.parent.name != RUNS.name or story == source or story.startswith("../"):
+        return Command(f"storyboard render {shlex.quote(source or 'STORY.yaml')} --out .", here=True)
+    usual = PurePosixPath(story).stem == folder.name
+    out = "" if usual else f" --out {shlex.quote(f'{RUNS.name}/{folder.name}')}"
+    return Command(f"storyboard render {shlex.quote(story)}{out}", here=False)
 
 
 def _decisions(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from renderer.looking.changes import Before, Changes
+from renderer.looking.durations import UNTIMED
 from renderer.looking.tables import TakeTable, tables_of
 from renderer.looking.text import shortened
 from renderer.manifest import LoraLineage, SceneEntry
@@ -131,8 +132,8 @@ class TakeView:
 class SceneView:
     """A card of the sheet: `entry` is the scene as the manifest has it, `main` the take that stands for it.
 
-    `start` is the scene's first moment in the story, in seconds; None where it has no duration. `changed` says why it
-    is not what the last sheet showed, `before` is the take that one showed, where it is another.
+    `start` is the scene's first moment in the story, in seconds; None where no scene has a duration. `changed` says
+    why it is not what the last sheet showed, `before` is the take that one showed, where it is another.
     """
 
     number: str
@@ -146,7 +147,17 @@ class SceneView:
     @property
     def end(self) -> float | None:
         """The scene's last moment in the story, in seconds."""
-        return None if self.start is None else self.start + (self.entry.duration or 0)
+        return None if self.start is None else self.start + self.seconds
+
+    @property
+    def seconds(self) -> float:
+        """How long the scene is seen."""
+        return UNTIMED if self.entry.duration is None else self.entry.duration
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the author states no duration, so that the time shown is ours."""
+        return self.start is not None and self.entry.duration is None
 
     @property
     def template(self) -> str:
@@ -182,13 +193,21 @@ class GridPage:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command to type: in the run folder where it is `here`, else in the folder that holds `renders`."""
+
+    text: str
+    here: bool
+
+
 @dataclass(frozen=True)
 class PageView:
     """The sheet of a story. `painting`: how many takes of how many are done, None once all is done.
 
     `counts` has `painted` (of these `draft`), `missing`, `failed` and `unpainted` takes; `command` paints what is
-    missing, and drafts in full. `story` is the
-    run folder's name, `source` the story's file; `decisions` by key, as `review.json` has them.
+    missing, and drafts in full. `story` is the run folder's name, `source` the story's file; `decisions` by key, as
+    `review.json` has them.
     """
 
     story: str
@@ -197,7 +216,7 @@ class PageView:
     language: Literal["zh", "en"]
     model: str
     updated_at: str
-    command: str
+    command: Command
     scenes: tuple[SceneView, ...]
     grid: tuple[GridPage, ...]
     painting: tuple[int, int] | None
@@ -223,8 +242,12 @@ class PageView:
     @property
     def seconds(self) -> float | None:
         """The running time of the story; None where no scene has a duration."""
-        durations = [scene.entry.duration for scene in self.scenes if scene.entry.duration is not None]
-        return sum(durations) if durations else None
+        return self.scenes[-1].end if self.scenes else None
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the running time has scenes in it that state no duration."""
+        return any(scene.assumed for scene in self.scenes)
 
     @cached_property
     def origins(self) -> tuple[Origin, ...]:

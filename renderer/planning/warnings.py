@@ -1,4 +1,4 @@
-"""What will be painted otherwise than the author may think: odd sizes, foreign editions, cut prompts, `<name>`s."""
+"""What will be painted otherwise than the author may think: no weights, odd sizes, foreign editions, cut prompts."""
 
 from __future__ import annotations
 
@@ -29,12 +29,21 @@ _NAMED = re.compile(r"<([^<>\n]{1,100})>")
 def warnings_of(plan: Plan) -> Iterator[Problem]:
     """The storyboard's own warnings, and what only its takes show."""
     yield from plan.storyboard.warnings
+    yield from _missing_weights(plan)
     yield from _strange_sizes(plan)
     yield from _vain_intervals(plan)
     yield from _other_editions(plan)
     yield from _unlisted_embeddings(plan)
     yield from _unused_embeddings(plan)
     yield from _cut_prompts(plan)
+
+
+def _missing_weights(plan: Plan) -> Iterator[Problem]:
+    """One warning where takes are to be painted and the weights are not on this machine; planning needs none."""
+    board = plan.storyboard
+    if plan.model_folder is None and plan.to_paint:
+        what = f"the weights of {board.model} are not on this machine: nothing can be painted here yet."
+        yield board.problem(("model",), what, f"Get them with `storyboard models pull {board.card.name}`.")
 
 
 def _strange_sizes(plan: Plan) -> Iterator[Problem]:

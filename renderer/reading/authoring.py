@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from renderer.errors import Problem, closest, did_you_mean
-from renderer.reading.yaml_file import Node, Where
+from renderer.reading.yaml_file import Node, Where, plain_value
 
 TEXT, MAPPING, LIST, NUMBER = "\0text", "\0mapping", "\0list", "\0number"
 """Tags of the forms that a value may be written in; pydantic puts them into an error's path, `_where` removes them."""
@@ -59,7 +59,7 @@ def problems_of(
             what = f'"{where[-1]}" is missing.'
             yield where, root.find(where[:-1]).problem(where, what, _purpose(model, where))
         else:
-            what, todo = _in_words(details)
+            what, todo = _in_words(details, _written(root.find(where)))
             on_key = root.find(where[:-1]).keys.get(str(where[-1])) if details["loc"][-1:] == ("[key]",) else None
             yield where, root.find(where).problem(where, what, todo, at=on_key)
 
@@ -153,12 +153,18 @@ def _purpose(model: type[BaseModel], where: Where) -> str:
     return f"Add it: {field.description}" if field is not None and field.description else "Add it."
 
 
-def _in_words(details: ErrorDetails) -> tuple[str, str]:
-    """What is wrong and what to do, from pydantic's error."""
-    value, context = details["input"], details.get("ctx", {})
+def _written(node: Node) -> str:
+    """A plain value as it stands in the file, such as `01` for 1; '' where that can't be told."""
+    written = node.source.text[node.start : node.end].strip()
+    return written if written and plain_value(written) == node.value else ""
+
+
+def _in_words(details: ErrorDetails, written: str) -> tuple[str, str]:
+    """What is wrong and what to do, from pydantic's error, of a value as it is `written`."""
+    value, context = details["input"], {**details.get("ctx", {}), "written": written}
     tell = _WORDS.get(details["type"])
     if tell is None:
-        return f"{details['msg']}, got {describe(value)}.", ""
+        return f"{details['msg']}, got {describe(value)}.", _half_width(value)
     return tell(value, context)
 
 
@@ -169,14 +175,26 @@ def _expected(what: str, todo: str = "") -> _Words:
     return lambda value, _: (f"expected {what}, got {describe(value)}.", todo)
 
 
-def _text(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
+def _text(value: object, context: Mapping[str, Any]) -> tuple[str, str]:
     todo = "Write it, in quotes if need be." if value is None else ""
     if isinstance(value, bool | int | float):
-        written = str(value).lower() if isinstance(value, bool) else _number(value)
-        todo = f'Put it in quotes: "{written}".'
+        written = context["written"] or (str(value).lower() if isinstance(value, bool) else _number(value))
+        todo = f'Put it in quotes: "{written[:40]}".'
+    elif isinstance(value, list):
+        todo = 'A text that begins with "[" or "- " needs quotes.'
     elif isinstance(value, dict):
         todo = 'A text that begins with "{", or that holds ": ", needs quotes.'
     return f"expected text, got {describe(value)}.", todo
+
+
+def _whole(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
+    return f"expected a whole number, got {describe(value)}.", _half_width(value)
+
+
+def _half_width(value: object) -> str:
+    """What to do about numbers with a full-width comma between them; '' where there is none."""
+    found = re.search("[，、；]", value) if isinstance(value, str) and re.search(r"\d", value) else None
+    return f'"{found[0]}" is full-width: write a half-width "," and a space.' if found else ""
 
 
 def _flag(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
@@ -187,7 +205,8 @@ def _flag(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
 def _mapping(value: object, _: Mapping[str, Any]) -> tuple[str, str]:
     todo = 'Write "key: value" lines.'
     if isinstance(value, str) and re.search("[:：]", value):
-        todo = 'After a key comes a half-width ":" and a space.'
+        key = re.match(r"[a-z_]+:(?=\S)", value)
+        todo = f'A space is missing after "{key[0]}".' if key else 'After a key comes a half-width ":" and a space.'
     return f"expected a mapping, got {describe(value)}.", todo
 
 
@@ -217,7 +236,7 @@ def _length(words: str, name: str) -> _Words:
 _WORDS: dict[str, _Words] = {
     "authoring": lambda _, context: (context["what"], context["todo"]),
     "string_type": _text,
-    "int_type": _expected("a whole number"),
+    "int_type": _whole,
     "float_type": _expected("a number"),
     "finite_number": _expected("a finite number"),
     "bool_type": _flag,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from renderer.errors import did_you_mean
 from renderer.prompts import MAX_LENGTH, longest, measure_cast
 from renderer.reading.findings import Findings
+from renderer.reading.slips import slips_of
 from renderer.reading.story_file import CharacterEntry
-from renderer.reading.template import Template, TemplateError, parse_template
+from renderer.reading.template import Reference, Template, TemplateError, parse_template
 from renderer.reading.yaml_file import Where
 
 MAX_UNKNOWN = 20
@@ -24,6 +26,7 @@ class Casting:
         self.cast: dict[str, Template] = {}
         self._lengths: dict[str, int] = {}
         self._used: set[str] = set()
+        self._looked: set[Where] = set()
         root = findings.root
         # Also characters that can't be read have a name: whoever refers to them is not to blame.
         self._names = {*root.items["characters"].keys} if "characters" in root.items else set()
@@ -39,11 +42,13 @@ class Casting:
             self.cast[name], self._lengths[name] = Template("", ()), 0
         for name, template in self.cast.items():
             self._look_up(places[name], template)
+            self._look_for_slips(places[name], template)
 
     def template(self, where: Where, text: str) -> Template:
         """The template of the text at a path."""
         template = self._parse(where, text)
         self._look_up(where, template)
+        self._look_for_slips(where, template)
         return template
 
     def appearing(self, *templates: Template) -> dict[str, None]:
@@ -69,7 +74,8 @@ class Casting:
         try:
             template = parse_template(text)
         except TemplateError as error:
-            self.findings.tell(where, error.what, error.todo, at=self._at(where, text, error.snippet, error.offset))
+            todo = "“｛” and “｝” are full-width: write { and }." if re.search("[｛｝]", text) else error.todo
+            self.findings.tell(where, error.what, todo, at=self._at(where, text, error.snippet, error.offset))
             return Template("", ())
         if longest(template, self._lengths) > MAX_LENGTH:
             what = f"the text becomes longer than {MAX_LENGTH:,} characters."
@@ -81,13 +87,31 @@ class Casting:
         unknown = [reference for reference in template.references if reference.name not in self._names]
         self._used.update(reference.name for reference in template.references)
         for reference in unknown[:MAX_UNKNOWN]:
-            hint = did_you_mean(reference.name, self._names) or "Describe who it is under `characters:`."
             self.findings.tell(
                 where,
                 f'unknown character "{reference.name}".',
-                f"{hint} For literal braces write {{{{ and }}}}.",
+                self._instead(reference),
                 at=self._at(where, template.source, reference.source, reference.start),
             )
+
+    def _instead(self, reference: Reference) -> str:
+        """What to do about a character that is not known."""
+        if "｜" in reference.name:
+            return f"“｜” is full-width; a choice is written with |: {reference.source.replace('｜', '|')}."
+        hint = did_you_mean(reference.name, self._names) or "Describe who it is under `characters:`."
+        return f"{hint} For literal braces write {{{{ and }}}}."
+
+    def _look_for_slips(self, where: Where, template: Template) -> None:
+        """Warn of what is written by mistake, once for each text of the file."""
+        if not template.source or where in self._looked:
+            return
+        self._looked.add(where)
+        node = self.findings.root.find(where)
+        if node.value != template.source:
+            return
+        for slip in slips_of(template, node):
+            at = node.place_of(slip.sign, slip.offset) if slip.sign else None
+            self.findings.warn(where, slip.what, slip.todo, at=at)
 
     def _at(self, where: Where, text: str, snippet: str, offset: int) -> tuple[int, int] | None:
         node = self.findings.root.find(where)

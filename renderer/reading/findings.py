@@ -18,6 +18,6 @@ class Findings:
         """A problem of the value at a path, or `at` a line and column of its file."""
         self.problems.append(self.root.find(where).problem(where, what, todo, at=at))
 
-    def warn(self, where: Where, what: str, todo: str = "") -> None:
-        """Something that works, but hardly as it is meant."""
-        self.warnings.append(self.root.find(where).problem(where, what, todo))
+    def warn(self, where: Where, what: str, todo: str = "", *, at: tuple[int, int] | None = None) -> None:
+        """Something that works, but hardly as it is meant, of the value at a path or `at` a line and column."""
+        self.warnings.append(self.root.find(where).problem(where, what, todo, at=at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +24,17 @@ def read_story(file: Path) -> tuple[Node, list[Problem]]:
     characters of all files come together. Raises AuthoringError when the storyboard itself can't be read.
     """
     document = read_yaml(file)
+    _refuse_recipe(document.root)
     reader = _Reader()
     reader.problems.extend(document.problems)
     return reader.with_includes(document.root, (file.resolve(),)), reader.problems
+
+
+def _refuse_recipe(root: Node) -> None:
+    """Raises AuthoringError for a recipe for training: one sentence instead of each of its keys."""
+    if "scenes" not in root.keys and root.keys.keys() & {"data", "train"}:
+        todo = f"`storyboard train {shlex.quote(str(root.source.file))}` trains by it."
+        raise AuthoringError([root.problem((), "this is a recipe for training, not a storyboard.", todo)])
 
 
 class _Reader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Tag
 
 from renderer.kolors.card import Precision, Sampler
 from renderer.reading.adapter_entries import (
@@ -18,7 +18,7 @@ from renderer.reading.adapter_entries import (
     SweepForm,
     TrainingStep,
 )
-from renderer.reading.authoring import LIST, MAPPING, NUMBER, TEXT, Authored, one_of_forms
+from renderer.reading.authoring import LIST, MAPPING, NUMBER, TEXT, Authored, describe, one_of_forms, refuse
 from renderer.reading.values import (
     CacheInterval,
     Flag,
@@ -96,10 +96,20 @@ def _seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
 _NegativeForm = Annotated[
     Annotated[Text, Tag(TEXT)] | Annotated[ReplaceText, Tag(MAPPING)], one_of_forms("text, or {replace: text}")
 ]
+_SEEDS = "a list such as [0, 1, 2], or {start: 0, count: 8}"
+
+
+def _not_one_seed(seeds: object) -> object:
+    if type(seeds) is int:
+        raise refuse(f"expected {_SEEDS}, got {describe(seeds)}.", f"Write `seed: {seeds}`.")
+    return seeds
+
+
 _SeedList = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MAX_SEEDS), AfterValidator(_seeds)]
 _SeedsForm = Annotated[
     Annotated[_SeedList, Tag(LIST)] | Annotated[SeedRange, Tag(MAPPING)],
-    one_of_forms("a list such as [0, 1, 2], or {start: 0, count: 8}"),
+    one_of_forms(_SEEDS),
+    BeforeValidator(_not_one_seed),
 ]
 _PickForm = Annotated[
     Annotated[Seed, Tag(NUMBER)] | Annotated[PickEntry, Tag(MAPPING)],

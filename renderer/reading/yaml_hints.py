@@ -7,7 +7,8 @@ import re
 import yaml
 
 _WIDE_COLON = re.compile(r" *(?:- +)?[a-z_]+：")
-_OPENING_BRACE = re.compile(r"\s*(?:- +)*(?:[^\s:#]+: +)?\{")
+_OPENING = re.compile(r"\s*(?:- +)*(?:[^\s:#]+: +)?([{[])")
+_NO_SPACE = re.compile(r" *(?:- +)?([a-z_]+):(?=[^\s:/])")
 _HINTS = (
     ("mapping values are not allowed", 'A text that holds ": " needs quotes; else the indentation is wrong.'),
     ("found unexpected end of stream", "A quote is opened and never closed."),
@@ -40,11 +41,21 @@ def explain(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str]:
         if wide:
             todo = 'After a key comes a half-width ":" and a space.'
             return number, wide.end(), 'this full-width "：" ends no key.', todo
+        close = _NO_SPACE.match(lines[number - 1]) if 0 < number <= len(lines) and _unkeyed(reason) else None
+        if close:
+            return number, close.end() + 1, f'a space is missing after "{close[1]}:".', f'Write "{close[1]}: …".'
     written = lines[line - 1] if line <= len(lines) else ""
-    opening = _OPENING_BRACE.match(written)
-    if opening and ("expected key" in reason or "expected '-'" in reason):
-        return line, opening.end(), "this reads as a mapping, not as text.", 'A text that begins with "{" needs quotes.'
+    opening = _OPENING.match(written)
+    if opening and column > opening.end() and ("expected key" in reason or "expected '-'" in reason):
+        kind = "mapping" if opening[1] == "{" else "list"
+        todo = f'A text that begins with "{opening[1]}" needs quotes.'
+        return line, opening.end(), f"this reads as a {kind}, not as text.", todo
     return line, column, f"this is not valid YAML: {reason}.", _hint(reason, written[column - 1 : column])
+
+
+def _unkeyed(reason: str) -> bool:
+    """Whether a key was not found where one should be, or found where none should be."""
+    return "mapping values are not allowed" in reason or "could not find expected ':'" in reason
 
 
 def _place(error: yaml.YAMLError, context: str) -> tuple[int, int]:

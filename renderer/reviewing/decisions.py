@@ -35,6 +35,8 @@ LOCK_SECONDS = 10.0
 MAX_BYTES = 64 * 2**20
 """Largest review that is read: a hundred thousand takes with a long note each."""
 SHOWN = 5
+LONG_AGO = "1970-01-01T00:00:00Z"
+"""When a decision without a time was made: before all that have one, and a time to sheets, too."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -50,6 +52,10 @@ def _whole_characters(text: object) -> object:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(text, str) else text
 
 
+def _or_long_ago(text: object) -> object:
+    return LONG_AGO if text == "" else text
+
+
 def _moment(text: str) -> str:
     datetime.fromisoformat(text)
     return text
@@ -57,7 +63,12 @@ def _moment(text: str) -> str:
 
 Line = Annotated[str, Field(max_length=10_000), AfterValidator(_line)]
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"), AfterValidator(_moment)]
+Moment = Annotated[
+    str,
+    BeforeValidator(_or_long_ago),
+    Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"),
+    AfterValidator(_moment),
+]
 
 
 class _Strict(BaseModel):
@@ -65,7 +76,8 @@ class _Strict(BaseModel):
 
 
 class Decision(_Strict):
-    """What was decided about one take. `at` is the time of its last change, ISO 8601 in UTC.
+    """What was decided about one take. `at` is the time of its last change, ISO 8601 in UTC; whoever writes a review
+    by hand may leave it out.
 
     `strength` and `step` are there where the take is one of a sweep that has them.
     """
@@ -77,7 +89,7 @@ class Decision(_Strict):
     flag: Literal["pick", "reject", "none"] = "none"
     stars: Annotated[int, Field(ge=0, le=5)] = 0
     note: Annotated[str, BeforeValidator(_whole_characters), Field(max_length=1_000_000)] = ""
-    at: Moment
+    at: Moment = LONG_AGO
 
     @model_serializer(mode="wrap")
     def _without_blanks(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -27,8 +27,9 @@ def write_training_page(folder: Path, view: TrainingView) -> Path:
 
 def write_dataset_page(folder: Path, report: Report, recipe: Recipe) -> Path:
     """Writes the page of a data set, `index.html` in its report's folder; returns its path. Raises RunFolderError."""
-    captions = [sample.caption for sample in report.samples[:20]]
-    return _write(folder, "dataset.html.j2", dataset_page(folder, report, recipe), language_of(recipe.name, *captions))
+    # A title is what the author says to people; without one, captions tell what these may read.
+    texts = [recipe.title] if recipe.title != recipe.name else [sample.caption for sample in report.samples[:20]]
+    return _write(folder, "dataset.html.j2", dataset_page(folder, report, recipe), language_of(*texts))
 
 
 def _write(folder: Path, template: str, page: object, language: str) -> Path:

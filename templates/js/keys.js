@@ -143,7 +143,7 @@ function toggleAdvance() {
 function openHelp() {
   const dialog = makeDialog("help", "help");
   const rows = COMMANDS.map(({ keys, word: name }) => make("div", {}, make("dt", {}, ...capsOf(keys)), worded(make("dd"), name)));
-  dialog.append(make("dl", {}, ...rows), worded(make("p", { class: "about" }), "help_mouse"), worded(make("p", { class: "about" }), "help_apply"));
+  dialog.append(make("dl", {}, ...rows), worded(make("p", { class: "about" }), "help_mouse"), worded(make("p", { class: "about" }), story.served ? "help_saved" : "help_apply"));
   openDialog(dialog);
 }
 

@@ -2,7 +2,6 @@
 
 const NOTES = ["shot", "camera", "duration", "action", "dialogue", "note"];
 const CARD_WORDS = [
-  ["figcaption > .marks + span", "seed"],
   [".words > .prompt:not(.written) > h3", "prompt"],
   [".words > .written > h3", "written"],
   [".more > summary", "settings"],
@@ -42,6 +41,7 @@ function speak(chosen) {
   for (const [selector, name] of CARD_WORDS) {
     for (const element of document.querySelectorAll(selector)) element.textContent = word(name);
   }
+  for (const label of document.querySelectorAll("figcaption > .marks + span")) label.textContent = `${word("seed")} ${label.closest("figure").dataset.seed}`;
   for (const [attribute, data] of [["aria-label", "wordLabel"], ["title", "wordTitle"], ["placeholder", "wordPlaceholder"]]) {
     const selector = `[data-${data.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}]`;
     for (const element of document.querySelectorAll(selector)) element.setAttribute(attribute, word(element.dataset[data]));

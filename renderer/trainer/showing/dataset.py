@@ -58,7 +58,7 @@ class StepView:
 class DatasetPage:
     """All that the template of the page sees. `reasons` are why pictures were left out, with how many each."""
 
-    name: str
+    title: str
     source: str
     kept: int
     dropped: int
@@ -92,7 +92,7 @@ def dataset_page(folder: Path, report: Report, recipe: Recipe) -> DatasetPage:
     reasons = Counter(it.reason for it in report.findings if it.left_out)
     most = max((count for _, count in report.words), default=1)
     return DatasetPage(
-        name=recipe.name,
+        title=recipe.title,
         source=recipe.data.modelscope or recipe.data.folder or "",
         kept=len(kept),
         dropped=len(dropped),
