@@ -120,7 +120,7 @@ def test_a_compiler_that_fails_is_said_once_and_all_goes_on(unet, caplog):
         assert torch.equal(predicted(unet, told(unet)), plain)
         assert torch.equal(predicted(unet, told(unet)), plain)
     assert len(fake.calls) == 1 and not used.ran
-    assert [record.message for record in caplog.records] == [
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         "torch's compiler doesn't work here (RuntimeError: no g++ here): going on without it"
     ]
 
