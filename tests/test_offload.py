@@ -271,6 +271,31 @@ def test_a_unet_that_finds_no_way_back_is_loaded_anew_and_nothing_painted_twice(
     assert all(np.abs(it.pixels.astype(int) - expected[it.take.key].pixels).max() <= 1 for it in found)
 
 
+def test_decoding_that_cost_the_weights_costs_no_other_picture_of_its_batch(folder, painter, monkeypatch):
+    small, decode, move, failed = KolorsPainter(folder, device="cpu"), Studio._decode, nn.Module.to, []
+
+    def short_once(studio, *what):
+        if "decoding" not in failed:
+            failed.append("decoding")
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+        return decode(studio, *what)
+
+    def full_once(module, *where, **how):
+        if module is getattr(small._studio._denoiser, "unet", None) and where == (CPU,) and "coming back" not in failed:
+            failed.append("coming back")
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+        return move(module, *where, **how)
+
+    monkeypatch.setattr(Studio, "_decode", short_once)
+    monkeypatch.setattr(nn.Module, "to", full_once)
+    takes = [take(seed) for seed in range(3)]
+    found = list(small.paint(takes, lambda report: None))
+    assert failed == ["decoding", "coming back"]
+    assert [it.take for it in found] == takes and all(isinstance(it, Painted) for it in found)
+    expected = paint(painter, takes)
+    assert all(np.array_equal(it.pixels, expected[it.take.key].pixels) for it in found)
+
+
 def test_what_is_prepared_already_is_left_alone(folder, tmp_path):
     studio, shapes = Studio(folder, CPU), unet_shapes(folder)
     lora = use(save_kohya(tmp_path / "x.safetensors", random_lora(shapes), shapes))

@@ -209,7 +209,7 @@ class KolorsPainter:
         prepare: Callable[[], None],
         takes: Sequence[Take],
     ) -> Iterator[Painted | Failed]:
-        prepare()  # anew, where the UNet found no way back after the last batch
+        prepare()  # anew, where the UNet found no way back after the picture before
         started = time.perf_counter()
         wanted = settings.compilable and not placement.apart and self._compiling.wanted(settings.kind, len(takes))
         with exact_kernels(settings.precision, settings.strict), self._studio.compiling(wanted, placement.roomy) as use:
@@ -221,6 +221,7 @@ class KolorsPainter:
         decoded = _stage("decoding", len(takes), report)
         with self._studio.unet_away() if placement.decoding == "waiting" else nullcontext():
             for number, take in enumerate(takes):
+                prepare()
                 started = time.perf_counter()
                 try:
                     with exact_kernels(settings.precision, settings.strict):
