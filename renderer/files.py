@@ -5,13 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import signal
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 from renderer.errors import RunFolderError
 
@@ -77,26 +75,6 @@ def explained(folder: Path, full: str = _FULL, elsewhere: str = "render elsewher
         else:
             words = f"{error.strerror or error}. Mend that, or {elsewhere}."
         raise RunFolderError(f"{folder}: {words}") from error
-
-
-@contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Ctrl-C inside this block takes effect at its end, so that the file in hand is finished."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    caught: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if caught:
-        raise KeyboardInterrupt
 
 
 def _umask() -> int:

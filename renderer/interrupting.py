@@ -1,4 +1,4 @@
-"""Ctrl-C at moments at which it would get lost."""
+"""Ctrl-C at moments at which it would do harm, or get lost."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from types import FrameType
 
 
 @contextmanager
-def interrupts_wait() -> Iterator[None]:
-    """Ctrl-C inside raises KeyboardInterrupt when the block ends.
+def interrupts_held() -> Iterator[None]:
+    """Ctrl-C inside this block takes effect at its end: the file in hand is finished, and what is imported is.
 
     Large packages catch everything that goes wrong while they try what is installed, and with it a Ctrl-C: five of
     thirty-two while torch was imported. For the main thread, where nobody else handles the signal.

@@ -14,7 +14,7 @@ from renderer.errors import ModelError, StoryboardError, did_you_mean
 from renderer.files import explained
 from renderer.grid import compose_grid, grid_digest
 from renderer.history import remember
-from renderer.interrupting import interrupts_wait
+from renderer.interrupting import interrupts_held
 from renderer.kolors.card import require_whole
 from renderer.paint import Observer, Outcome, Run, open_run, paint
 from renderer.plan import Plan, PlannedTake, plan_story
@@ -201,7 +201,7 @@ def open_kolors(plan: Plan, compiled: bool | None = None) -> Painter:
             f"Get them with `storyboard models pull {plan.storyboard.card.name}`."
         )
     require_whole(plan.model_folder)
-    with interrupts_wait():
+    with interrupts_held():
         from renderer.kolors.pipeline import KolorsPainter
 
     return KolorsPainter(plan.model_folder, compiled=compiled)

@@ -17,7 +17,8 @@ from filelock import FileLock, Timeout
 
 from renderer.aside import set_aside
 from renderer.errors import Problem, RunFolderError
-from renderer.files import explained, interrupts_held, write_atomically
+from renderer.files import explained, write_atomically
+from renderer.interrupting import interrupts_held
 from renderer.inventory import KEY_DIGITS, PICTURES, record_of
 from renderer.kolors.files.lineage import lineage_of
 from renderer.looking.thumbs import keep_thumbnail

@@ -87,10 +87,16 @@ class Plan:
         """Of the takes to paint, those of the given scenes and seeds (all where none is given), at most `limit`; with
         `picks` only those that the story picks.
         """
-        chosen = [planned for planned in self.to_paint if planned.chosen(scenes, seeds)]
-        if picks:
-            chosen = [planned for planned in chosen if (planned.take.scene, planned.take.name) in self.picks]
-        return tuple(chosen[:limit])
+        return tuple(self.among(self.to_paint, scenes, seeds, picks)[:limit])
+
+    def among(
+        self, takes: Iterable[PlannedTake], scenes: Sequence[str], seeds: Sequence[int], picks: bool
+    ) -> list[PlannedTake]:
+        """Of these takes those of the given scenes and seeds (all where none is given); with `picks` only those that
+        the story picks.
+        """
+        chosen = (planned for planned in takes if planned.chosen(scenes, seeds))
+        return [it for it in chosen if not picks or (it.take.scene, it.take.name) in self.picks]
 
     def seconds(self, takes: Iterable[PlannedTake]) -> float | None:
         """How long painting `takes` will take on this machine, from the takes it has painted; None where it has not."""

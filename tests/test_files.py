@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import stat
 
 import pytest
 
 from renderer.errors import RunFolderError
-from renderer.files import explained, file_sha256, interrupts_held, write_atomically, write_cached
+from renderer.files import explained, file_sha256, write_atomically, write_cached
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
@@ -54,15 +53,6 @@ def test_a_full_disk_is_explained(tmp_path):
 def test_a_refusal_is_explained(tmp_path):
     with pytest.raises(RunFolderError, match="can't be written to"), explained(tmp_path):
         raise PermissionError(errno.EACCES, "no")
-
-
-def test_ctrl_c_waits_for_the_file_in_hand():
-    order = []
-    with pytest.raises(KeyboardInterrupt), interrupts_held():
-        os.kill(os.getpid(), signal.SIGINT)
-        order.append("finished")
-    assert order == ["finished"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_hash_is_sha256(tmp_path):

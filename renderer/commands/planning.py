@@ -33,9 +33,7 @@ _Row = tuple[str, ...]
 
 def say_plan(planned: Plan, scenes: Sequence[str], seeds: Sequence[int], picks: bool = False) -> None:
     """Each take of these scenes and seeds, or of the picks, with why it is painted, and what painting them comes to."""
-    takes = [each for each in planned.takes if each.chosen(scenes, seeds)]
-    if picks:
-        takes = [each for each in takes if (each.take.scene, each.take.name) in planned.picks]
+    takes = planned.among(planned.takes, scenes, seeds, picks)
     if takes:
         out.print(take_table(takes, out.width), soft_wrap=False)
     chosen = planned.select(scenes, seeds, picks=picks)
